@@ -1,0 +1,33 @@
+//! Makes the built guests part of this crate. It builds nothing itself: a
+//! missing one is an error that names the recipe.
+
+use std::path::Path;
+
+const LOCAL: &[&str] = &["cache-memory", "events-local"];
+
+fn main() {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests");
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut table = String::from("&[\n");
+    if std::env::var_os("CARGO_FEATURE_LOCAL").is_some() {
+        for name in LOCAL {
+            let guest = guests.join(format!("{name}.wasm"));
+            println!("cargo::rerun-if-changed={}", guest.display());
+            match guest.canonicalize() {
+                Ok(guest) => {
+                    table += &format!("    ({name:?}, include_bytes!({:?})),\n", guest.display());
+                }
+                Err(_) => println!(
+                    "cargo::error=the guest {} is not built; run `./justw guests` first",
+                    guest.display()
+                ),
+            }
+        }
+    }
+    table.push(']');
+    let out = std::env::var_os("OUT_DIR").map(|out| Path::new(&out).join("builtins.rs"));
+    let written = out.map(|out| std::fs::write(out, table));
+    if !matches!(written, Some(Ok(()))) {
+        println!("cargo::error=cannot write to OUT_DIR");
+    }
+}

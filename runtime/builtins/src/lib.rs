@@ -1,0 +1,24 @@
+//! The providers that travel inside Stheno, so that one file is an
+//! installation. They are components like any other: same sandbox, same grants,
+//! loaded the same way; only their bytes are already here.
+//!
+//! Each set of them is a feature: `local` holds those that need no server.
+//!
+//! ```
+//! let component = stheno_builtins::find("cache-memory");
+//! assert!(component.is_some_and(|bytes| bytes.starts_with(b"\0asm")));
+//! ```
+
+const BUILTINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+
+/// The component called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static [u8]> {
+    BUILTINS.iter().find(|(builtin, _)| *builtin == name).map(|(_, bytes)| *bytes)
+}
+
+/// The names of all of them.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    BUILTINS.iter().map(|(name, _)| *name).collect()
+}

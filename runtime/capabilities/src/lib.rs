@@ -1,0 +1,182 @@
+//! What a provider may do, one folder per capability.
+//!
+//! A capability is a small thing with the same parts every time: which imports
+//! it serves and whether they need a grant ([`CAPABILITIES`]), the host
+//! functions behind them, its limits, and its tests. Everything that a
+//! component asks of the world goes through one of these folders; what has no
+//! folder here cannot be had.
+//!
+//! | folder | serves | without a grant |
+//! |---|---|---|
+//! | `log` | `stheno:host/log`, standard output and error | yes, rate limited |
+//! | `clock` | `stheno:host/clock`, `wasi:clocks` | yes |
+//! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
+//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
+//!
+//! Grants are checked twice, on purpose: [`audit`] refuses a component whose
+//! imports the operator did not grant before any of its code runs, and each
+//! host function decides again about the very thing asked for.
+//!
+//! ```
+//! use stheno_capabilities::{Verdict, audit};
+//! use stheno_config::Grants;
+//!
+//! let verdict = audit("wasi:sockets/tcp@0.2.6", &Grants::default());
+//! let Verdict::NeedsGrant { line, .. } = verdict else { panic!("sockets are not free") };
+//! assert!(line.contains("sockets ="));
+//! ```
+
+mod audit;
+pub mod clock;
+mod log;
+mod streams;
+mod wasi;
+
+use std::sync::Arc;
+
+use stheno_config::{Grants, Limits};
+use stheno_contracts::{base, body, host};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+pub use audit::{CAPABILITIES, Capability, Verdict, audit};
+pub use clock::{Clock, ManualClock};
+pub use log::RateLimit;
+pub use streams::HostBytes;
+
+/// What all instances of one provider share.
+pub struct Shared {
+    /// The provider's name, as it stands in log lines and errors.
+    pub name: Arc<str>,
+    /// What the operator granted.
+    pub grants: Grants,
+    /// The clock that the provider sees.
+    pub clock: Clock,
+    /// How many lines it may log.
+    pub log: RateLimit,
+    /// The bytes that the host holds for it.
+    pub host_bytes: HostBytes,
+    /// How many handles one instance may hold.
+    pub handles: usize,
+}
+
+impl Shared {
+    /// The shared part for a provider that is called `name`.
+    #[must_use]
+    pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            grants,
+            log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
+            host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
+            handles: limits.handles.get() as usize,
+            clock,
+        })
+    }
+}
+
+/// What one instance of a provider may do, and what it holds.
+pub struct Capabilities {
+    shared: Arc<Shared>,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl Capabilities {
+    /// The capabilities of a new instance.
+    ///
+    /// # Errors
+    ///
+    /// When a granted folder cannot be opened.
+    pub fn new(shared: Arc<Shared>) -> Result<Self, wasi::FolderError> {
+        let wasi = wasi::context(&shared)?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(shared.handles);
+        Ok(Self { shared, wasi, table })
+    }
+
+    /// What the instance shares with its siblings.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The part of it that WASI needs.
+    pub fn wasi(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+
+    /// Gives a body to the instance.
+    ///
+    /// # Errors
+    ///
+    /// When it holds too many handles already.
+    pub fn push_reader(
+        &mut self,
+        reader: body::Reader,
+    ) -> wasmtime::Result<wasmtime::component::Resource<body::Reader>> {
+        Ok(self.table.push(reader)?)
+    }
+
+    /// Takes a body back that the instance passed on.
+    ///
+    /// # Errors
+    ///
+    /// When the handle is not one of its own.
+    pub fn take_reader(
+        &mut self,
+        reader: wasmtime::component::Resource<body::Reader>,
+    ) -> wasmtime::Result<body::Reader> {
+        Ok(self.table.delete(reader)?)
+    }
+
+    /// Closes every body that the guest still holds after its call, and says
+    /// how many handles remain in the table.
+    ///
+    /// The entries stay, since the guest may drop its handles later; what was
+    /// behind them (files, buffers, connections) is gone now.
+    pub fn sweep(&mut self) -> usize {
+        if self.table.is_empty() {
+            return 0;
+        }
+        let mut entries = 0;
+        for entry in self.table.iter_mut() {
+            entries += 1;
+            if let Some(reader) = entry.downcast_mut::<body::Reader>() {
+                reader.close();
+            } else if let Some(writer) = entry.downcast_mut::<body::Writer>() {
+                writer.close();
+            }
+        }
+        entries
+    }
+}
+
+/// Links every capability. Which of them a component may import is
+/// [`audit`]'s to say; what it then gets is decided call by call.
+///
+/// # Errors
+///
+/// When the linker already has one of the names.
+pub fn add_to_linker<T: WasiView + 'static>(
+    linker: &mut Linker<T>,
+    capabilities: fn(&mut T) -> &mut Capabilities,
+) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
+}
+
+impl base::stheno::provider::types::Host for Capabilities {
+    fn convert_error(
+        &mut self,
+        error: stheno_contracts::HostError,
+    ) -> wasmtime::Result<stheno_contracts::Error> {
+        match error {
+            stheno_contracts::HostError::Typed(error) => Ok(error),
+            stheno_contracts::HostError::Trap(trap) => Err(trap),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! What a provider may reach: nothing, but what is listed here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::decode::{Decoder, Node, Why};
+use crate::path::host_path;
+use crate::suggest;
+
+const FOLDER_KEYS: &[&str] = &["host", "guest", "mode"];
+const EXAMPLE: &str = r#"grants = { sockets = ["127.0.0.1:6379"] }"#;
+const FOLDERS_EXAMPLE: &str = r#"folders = [{ host = "./data", guest = "/data" }]"#;
+const SOCKETS_EXAMPLE: &str = r#"sockets = ["127.0.0.1:6379"]"#;
+
+/// The grants of one provider: `[modules.NAME.grants]`. Empty by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    folders: Vec<FolderGrant>,
+    sockets: Vec<SocketGrant>,
+}
+
+/// Two folders were granted at one place in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("another folder is granted at `{0}` already")]
+pub struct DuplicateGuest(pub GuestPath);
+
+impl Grants {
+    /// The keys in `stheno.toml`.
+    pub const KEYS: &'static [&'static str] = &["folders", "sockets"];
+
+    /// The granted folders. No two have the same guest path.
+    pub fn folders(&self) -> &[FolderGrant] {
+        &self.folders
+    }
+
+    /// The granted destinations, each once.
+    pub fn sockets(&self) -> &[SocketGrant] {
+        &self.sockets
+    }
+
+    /// Grants a folder.
+    ///
+    /// # Errors
+    ///
+    /// There is one at the same guest path.
+    pub fn add_folder(&mut self, folder: FolderGrant) -> Result<(), DuplicateGuest> {
+        if self.folders.iter().any(|other| other.guest == folder.guest) {
+            return Err(DuplicateGuest(folder.guest));
+        }
+        self.folders.push(folder);
+        Ok(())
+    }
+
+    /// Grants a destination. Once more changes nothing.
+    pub fn add_socket(&mut self, socket: SocketGrant) {
+        if !self.sockets.contains(&socket) {
+            self.sockets.push(socket);
+        }
+    }
+
+    pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Self {
+        let mut grants = Self::default();
+        let Some(section) = decoder.section(node, Self::KEYS, EXAMPLE) else {
+            return grants;
+        };
+        let folders = section.get("folders").and_then(|node| decoder.array(&node, FOLDERS_EXAMPLE));
+        for node in folders.unwrap_or_default() {
+            let Some((folder, guest)) = FolderGrant::decode(decoder, &node) else {
+                continue;
+            };
+            if grants.add_folder(folder).is_err() {
+                decoder.fault(
+                    &guest,
+                    "another folder is granted at this guest path already",
+                    "give each folder a guest path of its own, or remove one of the two",
+                );
+            }
+        }
+        let sockets = section.get("sockets").and_then(|node| decoder.array(&node, SOCKETS_EXAMPLE));
+        for node in sockets.unwrap_or_default() {
+            if let Some(socket) =
+                decoder.parsed(&node, "an address and a port", SOCKETS_EXAMPLE, parse_socket)
+            {
+                grants.add_socket(socket);
+            }
+        }
+        grants
+    }
+}
+
+/// A folder of the host that a provider sees at a path of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderGrant {
+    /// The folder on the host. It is not checked here that it exists.
+    pub host: PathBuf,
+    /// Where the provider sees it.
+    pub guest: GuestPath,
+    /// What the provider may do in it.
+    pub mode: FolderMode,
+}
+
+impl FolderGrant {
+    /// The grant, and the node of its guest path.
+    fn decode<'t>(decoder: &mut Decoder<'_>, node: &Node<'t>) -> Option<(Self, Node<'t>)> {
+        let base: &Path = decoder.base;
+        let section = decoder.section(node, FOLDER_KEYS, FOLDERS_EXAMPLE)?;
+        for key in ["host", "guest"] {
+            if section.get(key).is_none() {
+                decoder.fault(
+                    node,
+                    format!("the folder has no `{key}`"),
+                    format!("write {FOLDERS_EXAMPLE}"),
+                );
+            }
+        }
+        let host = section.get("host").and_then(|node| {
+            decoder.parsed(&node, "a folder", r#"host = "./data""#, |text| host_path(text, base))
+        });
+        let guest_node = section.get("guest");
+        let guest = guest_node.as_ref().and_then(|node| {
+            decoder.parsed(node, "a path in the guest", r#"guest = "/data""#, |text| {
+                GuestPath::new(text).map_err(Why::reason)
+            })
+        });
+        let mode = match section.get("mode") {
+            None => Some(FolderMode::default()),
+            Some(node) => decoder.parsed(&node, "a mode", r#"mode = "read-only""#, |text| {
+                FolderMode::from_name(text).ok_or_else(|| Why {
+                    instead: suggest::nearest(text, FolderMode::NAMES).map(str::to_owned),
+                    ..Why::with_help(
+                        "there is no such mode",
+                        format!("the modes are {}", suggest::listed(FolderMode::NAMES)),
+                    )
+                })
+            }),
+        };
+        Some((Self { host: host?, guest: guest?, mode: mode? }, guest_node?))
+    }
+}
+
+/// What a provider may do in a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FolderMode {
+    /// `"read-only"`, the default: list and read.
+    #[default]
+    ReadOnly,
+    /// `"read-write"`: create, change and delete as well.
+    ReadWrite,
+}
+
+impl FolderMode {
+    const NAMES: &'static [&'static str] = &["read-only", "read-write"];
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::ReadOnly, Self::ReadWrite].into_iter().find(|mode| mode.as_str() == name)
+    }
+
+    /// As `stheno.toml` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::ReadWrite => "read-write",
+        }
+    }
+}
+
+/// A path inside a guest: absolute, with no `.`, `..`, empty step or closing
+/// slash, so that two of them are the same folder only if they are equal.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuestPath(String);
+
+/// Why a text is not a [`GuestPath`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GuestPathError {
+    /// It does not begin with a slash.
+    #[error("it does not begin with `/`")]
+    Relative,
+    /// It has a `..` step.
+    #[error("it has a `..` step")]
+    Climbs,
+    /// It has a control character or a backslash.
+    #[error("it has a control character or a backslash")]
+    Characters,
+}
+
+impl GuestPath {
+    /// Takes a path; `.`, empty steps and a closing slash are left out.
+    ///
+    /// # Errors
+    ///
+    /// It is relative, climbs, or has characters that no guest can name.
+    pub fn new(text: &str) -> Result<Self, GuestPathError> {
+        let steps = text.strip_prefix('/').ok_or(GuestPathError::Relative)?;
+        if text.contains(|c: char| c.is_control() || c == '\\') {
+            return Err(GuestPathError::Characters);
+        }
+        let steps: Vec<&str> =
+            steps.split('/').filter(|step| !step.is_empty() && *step != ".").collect();
+        if steps.contains(&"..") {
+            return Err(GuestPathError::Climbs);
+        }
+        Ok(Self(format!("/{}", steps.join("/"))))
+    }
+
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GuestPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for GuestPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One address and port that a provider may connect to.
+///
+/// It is canonical: an IPv4 address mapped into IPv6 is held as IPv4, so that
+/// one destination has one spelling. What is compared with it must be made
+/// canonical too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketGrant(SocketAddr);
+
+/// Why an address cannot be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SocketGrantError {
+    /// Port 0.
+    #[error("port 0 is not a destination")]
+    NoPort,
+    /// `0.0.0.0`, `::` or a multicast address.
+    #[error("it is not the address of one machine")]
+    NotOneMachine,
+}
+
+impl SocketGrant {
+    /// Takes a destination.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can connect to it, or it is not one machine. `0.0.0.0` and `::`
+    /// are refused because systems quietly take them for loopback.
+    pub fn new(address: SocketAddr) -> Result<Self, SocketGrantError> {
+        let ip = address.ip().to_canonical();
+        if address.port() == 0 {
+            return Err(SocketGrantError::NoPort);
+        }
+        if ip.is_unspecified()
+            || ip.is_multicast()
+            || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
+        {
+            return Err(SocketGrantError::NotOneMachine);
+        }
+        Ok(Self(SocketAddr::new(ip, address.port())))
+    }
+
+    /// The destination.
+    pub fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+fn parse_socket(text: &str) -> Result<SocketGrant, Why> {
+    let Ok(address) = text.parse() else {
+        if text.parse::<IpAddr>().is_ok() {
+            return Err(Why::reason("it has no port"));
+        }
+        return Err(Why::with_help(
+            "it is not of the form IP:PORT",
+            format!(
+                "write the address and not a name, such as {SOCKETS_EXAMPLE}; an IPv6 address goes in brackets: \"[::1]:6379\""
+            ),
+        ));
+    };
+    SocketGrant::new(address).map_err(Why::reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_destination_has_one_spelling() {
+        let grant = |text: &str| SocketGrant::new(text.parse().unwrap());
+        assert_eq!(grant("[::ffff:10.0.0.1]:80"), grant("10.0.0.1:80"));
+        let mut grants = Grants::default();
+        grants.add_socket(grant("[::ffff:10.0.0.1]:80").unwrap());
+        grants.add_socket(grant("10.0.0.1:80").unwrap());
+        assert_eq!(grants.sockets().len(), 1);
+        for text in
+            ["0.0.0.0:80", "[::]:80", "[::ffff:0.0.0.0]:80", "224.0.0.1:80", "255.255.255.255:80"]
+        {
+            assert_eq!(grant(text), Err(SocketGrantError::NotOneMachine), "{text}");
+        }
+        assert_eq!(grant("10.0.0.1:0"), Err(SocketGrantError::NoPort));
+    }
+
+    proptest! {
+        #[test]
+        fn a_guest_path_is_absolute_normal_and_stays_itself(text in "(/|\\.|\\.\\.|a|b c|ü|\\\\|\n){0,12}") {
+            if let Ok(path) = GuestPath::new(&text) {
+                let path = path.as_str();
+                prop_assert!(path.starts_with('/'));
+                prop_assert!(path == "/" || !path.ends_with('/'));
+                prop_assert!(path == "/" || path.split('/').skip(1).all(|step| !["", ".", ".."].contains(&step)));
+                let again = GuestPath::new(path).unwrap();
+                prop_assert_eq!(again.as_str(), path);
+            }
+        }
+    }
+}

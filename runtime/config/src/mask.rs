@@ -1,0 +1,148 @@
+//! Hides what looks secret in the text that errors show.
+//!
+//! An error shows the line of the mistake and its neighbours, and error
+//! output ends up in logs and tickets. A secret belongs in a variable
+//! (`"${STHENO_TOKEN}"`), but some will be written out; so the value of every
+//! key that sounds secret is covered before anything else sees the text. The
+//! lengths stay, so that spans stay right.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::interpolate::is_one_variable;
+
+const SECRET_WORDS: &[&str] = &[
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "credential",
+    "api_key",
+    "apikey",
+    "api-key",
+    "private_key",
+];
+
+/// Whether a key of this name probably holds a secret. `tokn` does too: a
+/// misspelled key is just what an error shows.
+fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_WORDS
+        .iter()
+        .any(|word| key.contains(word) || strsim::damerau_levenshtein(&key, word) <= 1)
+}
+
+/// The text with every secret value covered by asterisks. `broken` says that
+/// the text is not whole TOML: then lines are covered as well, since the tree
+/// may lack the value.
+pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
+    let mut spans = Vec::new();
+    in_table(tree, text, &mut spans);
+    if broken {
+        in_lines(text, &mut spans);
+    }
+    spans.sort_by_key(|span| span.start);
+    let mut shown = String::with_capacity(text.len());
+    let mut done = 0;
+    for span in spans {
+        let start = span.start.max(done);
+        let (Some(before), Some(secret)) = (text.get(done..start), text.get(start..span.end))
+        else {
+            continue;
+        };
+        shown.push_str(before);
+        for c in secret.chars() {
+            match c {
+                '\n' | '\r' => shown.push(c),
+                _ => (0..c.len_utf8()).for_each(|_| shown.push('*')),
+            }
+        }
+        done = span.end;
+    }
+    shown.push_str(text.get(done..).unwrap_or_default());
+    shown
+}
+
+fn in_table(table: &DeTable<'_>, text: &str, spans: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        let secret = sounds_secret(key.get_ref());
+        in_value(value.get_ref(), value.span(), secret, text, spans);
+    }
+}
+
+fn in_value(
+    value: &DeValue<'_>,
+    span: Range<usize>,
+    secret: bool,
+    text: &str,
+    spans: &mut Vec<Range<usize>>,
+) {
+    match value {
+        DeValue::Table(table) => in_table(table, text, spans),
+        DeValue::Array(array) => {
+            for element in array {
+                in_value(element.get_ref(), element.span(), secret, text, spans);
+            }
+        }
+        DeValue::String(string) if secret && !is_one_variable(string) => spans.push(span),
+        DeValue::Integer(_) | DeValue::Float(_) if secret => spans.push(span),
+        _ => {}
+    }
+}
+
+fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(equals) = line.find('=')
+            && line.get(..equals).is_some_and(|key| {
+                key.split(['.', '{', ',']).any(|part| sounds_secret(part.trim()))
+            })
+        {
+            spans.push(start + equals + 1..start + line.len());
+        }
+        start += line.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(text: &str) -> String {
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        masked(text, tree.get_ref(), !errors.is_empty())
+    }
+
+    #[test]
+    fn secrets_are_covered_and_nothing_else_moves() {
+        let text = "[server]\nlisten = \"0.0.0.0:1\"\ntokn = \"pässword\" # why\n[modules.cache]\noptions = { api_key = \"k\", ttl = \"1s\", passwords = [\"p\", 7] }\n";
+        let shown = mask(text);
+        assert_eq!(
+            shown,
+            "[server]\nlisten = \"0.0.0.0:1\"\ntokn = *********** # why\n[modules.cache]\noptions = { api_key = ***, ttl = \"1s\", passwords = [***, *] }\n"
+        );
+        assert_eq!(shown.len(), text.len());
+    }
+
+    #[test]
+    fn a_variable_is_no_secret() {
+        let text = "token = \"${STHENO_TOKEN}\"\n";
+        assert_eq!(mask(text), text);
+    }
+
+    #[test]
+    fn a_broken_secret_is_covered_too() {
+        for text in [
+            "token = \"hunter2",
+            "token = hunter2\nx = 1",
+            "server.token = 'hunter2\n",
+            // The tree holds one of the two.
+            "token = \"hunter2\"\ntoken = \"hunter2\"\n",
+            "token = \"\"\"\nhunter2",
+        ] {
+            assert!(!mask(text).contains("hunter2"), "{}", mask(text));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a right config turns into.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+use stheno_config::{
+    ByteSize, CompileCache, Config, ConfigError, FolderMode, Limits, ModuleName, Resolve,
+    ServerConfig,
+};
+
+const WHOLE: &str = r#"
+[server]
+listen = "0.0.0.0:8080"
+token = "${STHENO_TOKEN}"
+max_body = "8MiB"
+
+[runtime]
+compile_cache = "cache"
+
+[modules.cache]
+resolve = "./my.wasm"
+options = { ttl = "30s", on = true, n = -3, big = 0xffff_ffff_ffff_ffff, f = 1.5, at = 1979-05-27T07:32:00Z, list = [1, { a = "${A}$${A}" }] }
+
+[modules.cache.grants]
+folders = [{ host = "./data", guest = "/data/" }, { host = "/srv", guest = "/srv", mode = "read-write" }]
+sockets = ["127.0.0.1:6379", "[::1]:6379"]
+
+[modules.cache.limits]
+memory = "128MiB"
+cpu = "2s"
+timeout = "500ms"
+instances = 4
+queue = 0
+calls_per_instance = 50
+host_bytes = "1MiB"
+handles = 7
+log_lines_per_second = 9
+
+[modules.events]
+limits.instances = "${N:-2}"
+"#;
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "STHENO_TOKEN" => Some("0123456789abcdef".to_owned()),
+        "A" => Some("alpha".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "stheno.toml", Path::new("/etc/stheno"), &env)
+}
+
+#[test]
+fn every_documented_key_is_read() {
+    let config = parse(WHOLE).unwrap();
+    assert_eq!(config.server.listen(), "0.0.0.0:8080".parse().unwrap());
+    assert!(config.server.token().unwrap().matches("0123456789abcdef"));
+    assert_eq!(config.server.max_body().get(), ByteSize::mib(8));
+    assert_eq!(config.runtime.compile_cache, CompileCache::Folder("/etc/stheno/cache".into()));
+
+    let cache = &config.modules.cache;
+    assert_eq!(cache.resolve, Resolve::File("/etc/stheno/my.wasm".into()));
+    assert_eq!(
+        serde_json::Value::Object(cache.options.clone()),
+        json!({
+            "ttl": "30s", "on": true, "n": -3, "big": u64::MAX, "f": 1.5,
+            "at": "1979-05-27T07:32:00Z", "list": [1, { "a": "alpha${A}" }],
+        })
+    );
+    let folders: Vec<_> =
+        cache.grants.folders().iter().map(|f| (f.host.clone(), f.guest.as_str(), f.mode)).collect();
+    assert_eq!(
+        folders,
+        [
+            (PathBuf::from("/etc/stheno/data"), "/data", FolderMode::ReadOnly),
+            (PathBuf::from("/srv"), "/srv", FolderMode::ReadWrite),
+        ]
+    );
+    let sockets: Vec<_> = cache.grants.sockets().iter().map(|s| s.address().to_string()).collect();
+    assert_eq!(sockets, ["127.0.0.1:6379", "[::1]:6379"]);
+
+    let Limits {
+        memory,
+        cpu,
+        timeout,
+        instances,
+        queue,
+        calls_per_instance,
+        host_bytes,
+        handles,
+        log_lines_per_second,
+    } = cache.limits.clone();
+    assert_eq!(
+        (memory.get(), cpu.get(), timeout.get()),
+        (ByteSize::mib(128), Duration::from_secs(2), Duration::from_millis(500))
+    );
+    assert_eq!((instances.get(), queue.get(), calls_per_instance.get()), (4, 0, 50));
+    assert_eq!(
+        (host_bytes.get(), handles.get(), log_lines_per_second.get()),
+        (ByteSize::mib(1), 7, 9)
+    );
+
+    assert_eq!(config.modules.events.limits.instances.get(), 2);
+}
+
+#[test]
+fn every_key_there_is_is_in_the_whole_example() {
+    let limits = WHOLE.split("[modules.cache.limits]").nth(1).unwrap();
+    for key in Limits::KEYS {
+        assert!(limits.contains(&format!("\n{key} = ")), "{key}");
+    }
+    for key in stheno_config::Grants::KEYS {
+        assert!(WHOLE.contains(&format!("\n{key} = ")), "{key}");
+    }
+}
+
+#[test]
+fn what_is_not_written_is_local_and_has_its_default() {
+    for text in ["", "[modules.cache]\n", "[server]\n[runtime]\n[modules]\n"] {
+        let config = parse(text).unwrap();
+        assert_eq!(config.modules, Config::default().modules, "{text:?}");
+        assert_eq!(config.server.listen(), ServerConfig::DEFAULT_LISTEN);
+        assert!(config.server.token().is_none());
+        assert_eq!(config.runtime.compile_cache, CompileCache::UserFolder);
+        for (module, provider) in config.modules.iter() {
+            assert_eq!(provider.resolve, Resolve::Builtin(module.local_provider()));
+            assert_eq!(provider.limits, Limits::default());
+            assert!(
+                provider.options.is_empty()
+                    && provider.grants.folders().is_empty()
+                    && provider.grants.sockets().is_empty()
+            );
+        }
+    }
+    assert_eq!(ModuleName::Cache.local_provider().as_str(), "cache-memory");
+    assert_eq!(ModuleName::Events.local_provider().as_str(), "events-local");
+    assert_eq!(
+        parse("[runtime]\ncompile_cache = false").unwrap().runtime.compile_cache,
+        CompileCache::Off
+    );
+}
+
+#[test]
+fn no_debug_output_shows_what_a_variable_held() {
+    let config = parse(WHOLE).unwrap();
+    let shown = format!("{config:?} {config:#?}");
+    assert!(!shown.contains("0123456789abcdef") && !shown.contains("alpha"), "{shown}");
+    assert!(shown.contains("ttl"), "option names are shown: {shown}");
+}
+
+#[test]
+fn a_loaded_file_gives_its_folder_to_relative_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stheno.toml");
+    std::fs::write(&file, "[modules.cache]\nresolve = \"my.wasm\"\n").unwrap();
+    let config = Config::load(&file, &env).unwrap();
+    assert_eq!(config.path(), Some(&*file));
+    assert_eq!(config.modules.cache.resolve, Resolve::File(folder.path().join("my.wasm")));
+    assert_eq!(Config::default().path(), None);
+}
+
+/// Text that is nearly a config: the parser's own words, joined at random.
+fn nearly_a_config() -> impl Strategy<Value = String> {
+    let words =
+        WHOLE.split_inclusive([' ', '\n', '.', '[', ']', '"', '=', ',']).collect::<Vec<_>>();
+    let piece = prop_oneof![
+        8 => prop::sample::select(words).prop_map(str::to_owned),
+        1 => "\\PC{0,4}",
+        1 => Just("${".to_owned()),
+        1 => Just("'''\n".to_owned()),
+        1 => Just("token = ü".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// Parses and shows: neither may panic, whatever the text.
+fn survives(text: &str) {
+    if let Err(error) = parse(text) {
+        let lines = text.lines().count().max(1) + 1;
+        for problem in error.problems() {
+            assert!(problem.line.is_some_and(|line| (1..=lines).contains(&line)), "{problem:?}");
+            assert!(!problem.message.is_empty() && !problem.help.is_empty(), "{problem:?}");
+        }
+        let shown = format!("{error} {error:?} {:?}", miette::Report::new(error.clone()));
+        assert!(!shown.contains("Failed to read contents"), "{shown}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_panics_the_config_parser(text: String) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_nearly_right_text_panics_the_config_parser(text in nearly_a_config()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_damage_to_a_right_text_panics_the_config_parser(at in 0..WHOLE.len(), cut in 0usize..30, new in "\\PC{0,3}") {
+        let end = (at + cut).min(WHOLE.len());
+        survives(&[&WHOLE[..at], &new, &WHOLE[end..]].concat());
+    }
+}
+
+#[test]
+fn no_depth_of_nesting_overflows_the_stack() {
+    for text in [
+        format!(
+            "[modules.cache]\noptions = {{ a = {}1{} }}",
+            "[".repeat(50_000),
+            "]".repeat(50_000)
+        ),
+        format!("[modules.cache]\noptions.{} = 1", vec!["a"; 50_000].join(".")),
+        format!("[{}]", vec!["modules"; 50_000].join(".")),
+    ] {
+        assert!(parse(&text).is_err());
+    }
+}

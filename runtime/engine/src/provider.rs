@@ -1,0 +1,132 @@
+//! A loaded provider, ready to be called.
+
+use std::sync::Arc;
+
+use stheno_config::Limits;
+use stheno_contracts::Error;
+use stheno_contracts::base::lifecycle::{Description, Instances};
+
+use crate::instance::{Blueprint, CallFuture, Guest, Instance};
+use crate::module::Module;
+use crate::pool::Pool;
+use crate::single::{Single, Welcome};
+
+/// A provider of module `M`, cheap to clone. Every call goes through
+/// [`Provider::call`], which finds or makes an instance, holds the call to the
+/// provider's limits, and cleans up behind it.
+pub struct Provider<M: Module>(Arc<Inner<M>>);
+
+struct Inner<M: Module> {
+    blueprint: Arc<Blueprint<M>>,
+    description: Description,
+    servers: Servers<M>,
+}
+
+enum Servers<M: Module> {
+    Many(Pool<M>),
+    One(Single<M>),
+}
+
+impl<M: Module> Clone for Provider<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Module> Provider<M> {
+    pub(crate) fn new(
+        blueprint: Blueprint<M>,
+        description: Description,
+        first: Instance<M>,
+    ) -> Self {
+        let blueprint = Arc::new(blueprint);
+        let servers = match description.instances {
+            Instances::Many => Servers::Many(Pool::new(Arc::clone(&blueprint), first)),
+            Instances::One => Servers::One(Single::new(Arc::clone(&blueprint), first)),
+        };
+        Self(Arc::new(Inner { blueprint, description, servers }))
+    }
+
+    /// What the provider says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// What the operator calls it, as in log lines and errors.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.blueprint.shared.name
+    }
+
+    /// The limits that its calls are held to.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.blueprint.limits
+    }
+
+    /// Whether a single instance serves, so that calls queue.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        matches!(self.0.servers, Servers::One(_))
+    }
+
+    /// Makes one call.
+    ///
+    /// # Errors
+    ///
+    /// What the guest answered, or what kept it from answering: `timeout` (wall
+    /// or CPU time), `unavailable` (too many wait, restarting, stopped),
+    /// `internal` (a trap, memory). In those cases the instance is gone; other
+    /// calls are not touched, but for those of a provider that keeps its state
+    /// in one instance, which find a fresh one.
+    pub async fn call<R: Send + 'static>(
+        &self,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
+    ) -> Result<R, Error> {
+        match &self.0.servers {
+            Servers::Many(pool) => pool.call(call).await,
+            Servers::One(single) => single.call(call).await,
+        }
+    }
+
+    /// Asks the provider whether it can serve.
+    ///
+    /// # Errors
+    ///
+    /// What it said, or that it could not answer.
+    pub async fn health(&self) -> Result<(), Error> {
+        self.call(|guest| Box::pin(guest.lifecycle.call_health(guest.store))).await
+    }
+
+    /// Lets accepted calls end, then stops all instances. Calls that come later
+    /// are `unavailable`.
+    ///
+    /// # Errors
+    ///
+    /// What the provider's own `stop` said.
+    pub async fn stop(&self) -> Result<(), Error> {
+        match &self.0.servers {
+            Servers::Many(pool) => pool.stop().await,
+            Servers::One(single) => single.stop().await,
+        }
+    }
+
+    /// Sets what a new instance is told when a single instance had to be
+    /// replaced. Instances of which there are many keep nothing, so they are
+    /// told nothing.
+    pub fn welcome(&self, welcome: Welcome<M>) {
+        if let Servers::One(single) = &self.0.servers {
+            single.welcome(welcome);
+        }
+    }
+
+    /// The linear memory of the single instance, in bytes; none where there are
+    /// many.
+    pub async fn memory(&self) -> Option<usize> {
+        match &self.0.servers {
+            Servers::Many(_) => None,
+            Servers::One(single) => Some(single.memory().await),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Providers whose state is in their own memory: one instance serves, calls
+//! queue in order of arrival.
+//!
+//! The instance is worth more than a call here, since its memory is the
+//! provider's state. So a call that has begun is carried to its end even if the
+//! caller goes away ([`Detached`]); only a trap or a limit ends the instance.
+//! The next call starts a new one, and what the host must tell it first (its
+//! [`Welcome`]) it is told before that call. An instance that keeps dying is
+//! started again ever more slowly ([`Restarts`]).
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use stheno_contracts::Error;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use crate::instance::{Blueprint, CallFuture, Dead, Guest, Instance};
+use crate::module::Module;
+use crate::pool::stopped;
+use crate::queue::Queue;
+
+/// What each new instance is told after `start` and before any call, such as
+/// the subscriptions that the lost one had.
+pub type Welcome<M> = Box<dyn for<'a> Fn(Guest<'a, M>) -> CallFuture<'a, ()> + Send + Sync>;
+
+pub(crate) struct Single<M: Module> {
+    line: Arc<Line<M>>,
+    seat: Arc<Mutex<Seat<M>>>,
+    queue: Queue,
+}
+
+struct Line<M: Module> {
+    blueprint: Arc<Blueprint<M>>,
+    welcome: OnceLock<Welcome<M>>,
+}
+
+struct Seat<M: Module> {
+    state: State<M>,
+    restarts: Restarts,
+}
+
+enum State<M: Module> {
+    Running(Instance<M>),
+    Down,
+    Stopped,
+}
+
+impl<M: Module> Single<M> {
+    pub(crate) fn new(blueprint: Arc<Blueprint<M>>, first: Instance<M>) -> Self {
+        let seat = Seat { state: State::Running(first), restarts: Restarts::default() };
+        Self {
+            queue: Queue::new(blueprint.limits.queue.get()),
+            line: Arc::new(Line { blueprint, welcome: OnceLock::new() }),
+            seat: Arc::new(Mutex::new(seat)),
+        }
+    }
+
+    /// Sets what new instances are told. The first one to set it wins.
+    pub(crate) fn welcome(&self, welcome: Welcome<M>) {
+        let _ = self.line.welcome.set(welcome);
+    }
+
+    async fn seat(&self) -> Result<OwnedMutexGuard<Seat<M>>, Error> {
+        if let Ok(seat) = Arc::clone(&self.seat).try_lock_owned() {
+            return Ok(seat);
+        }
+        let _place = self.queue.join(&self.line.blueprint.shared.name)?;
+        Ok(Arc::clone(&self.seat).lock_owned().await)
+    }
+
+    pub(crate) async fn call<R: Send + 'static>(
+        &self,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
+    ) -> Result<R, Error> {
+        let mut seat = self.seat().await?;
+        let line = Arc::clone(&self.line);
+        Detached::new(async move {
+            let instance = line.running(&mut seat).await?;
+            match instance.call(&line.blueprint, call).await {
+                Ok(answer) => answer,
+                Err(Dead(error)) => {
+                    seat.died(&line.blueprint.shared.name, &error);
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Stops the instance after the calls that wait already. New calls are
+    /// refused from now on.
+    pub(crate) async fn stop(&self) -> Result<(), Error> {
+        let mut seat = Arc::clone(&self.seat).lock_owned().await;
+        let line = Arc::clone(&self.line);
+        Detached::new(async move {
+            match std::mem::replace(&mut seat.state, State::Stopped) {
+                State::Running(mut instance) => instance
+                    .call(&line.blueprint, |guest| Box::pin(guest.lifecycle.call_stop(guest.store)))
+                    .await
+                    .unwrap_or_else(|Dead(error)| Err(error)),
+                State::Down | State::Stopped => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// The linear memory of the instance, in bytes; 0 while there is none.
+    pub(crate) async fn memory(&self) -> usize {
+        match &self.seat.lock().await.state {
+            State::Running(instance) => instance.memory(),
+            State::Down | State::Stopped => 0,
+        }
+    }
+}
+
+impl<M: Module> Line<M> {
+    /// The instance in the seat, started if need be.
+    async fn running<'s>(&self, seat: &'s mut Seat<M>) -> Result<&'s mut Instance<M>, Error> {
+        let name = &self.blueprint.shared.name;
+        if matches!(seat.state, State::Down) {
+            if let Some(wait) = seat.restarts.wait(Instant::now()) {
+                return Err(Error::Unavailable(format!(
+                    "{name} keeps failing and is started again in {} ms",
+                    wait.as_millis()
+                )));
+            }
+            match self.start().await {
+                Ok(instance) => seat.state = State::Running(instance),
+                Err(Dead(error)) => {
+                    seat.died(name, &error);
+                    return Err(error);
+                }
+            }
+        }
+        match &mut seat.state {
+            State::Running(instance) => Ok(instance),
+            State::Down | State::Stopped => Err(stopped(name)),
+        }
+    }
+
+    async fn start(&self) -> Result<Instance<M>, Dead> {
+        let mut instance = self.blueprint.start().await?;
+        if let Some(welcome) = self.welcome.get() {
+            instance.call(&self.blueprint, welcome).await?.map_err(Dead)?;
+        }
+        Ok(instance)
+    }
+}
+
+impl<M: Module> Seat<M> {
+    fn died(&mut self, provider: &str, error: &Error) {
+        tracing::error!(
+            provider,
+            error = error.message(),
+            "the provider's only instance is gone, with what it held"
+        );
+        self.state = State::Down;
+        self.restarts.died(Instant::now());
+    }
+}
+
+/// How soon a dead instance is replaced.
+#[derive(Default)]
+struct Restarts {
+    deaths: u32,
+    last: Option<Instant>,
+}
+
+impl Restarts {
+    /// So many deaths in a row are answered at once.
+    const FREE: u32 = 5;
+    /// After so long without a death the earlier ones are forgotten.
+    const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+    const FIRST_WAIT: Duration = Duration::from_millis(100);
+    const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+    fn died(&mut self, now: Instant) {
+        if self.last.is_some_and(|last| now - last > Self::FORGIVEN_AFTER) {
+            self.deaths = 0;
+        }
+        self.deaths = self.deaths.saturating_add(1);
+        self.last = Some(now);
+    }
+
+    /// How long a new instance has to wait, if it has to.
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        let beyond = self.deaths.checked_sub(Self::FREE + 1)?;
+        let wait = Self::FIRST_WAIT.saturating_mul(1 << beyond.min(20)).min(Self::LONGEST_WAIT);
+        let since = now.saturating_duration_since(self.last?);
+        wait.checked_sub(since).filter(|left| !left.is_zero())
+    }
+}
+
+/// A future that goes on without whoever waited for it.
+///
+/// While somebody waits it runs in the waiting task, which costs nothing; if it
+/// is dropped before its end, a task of its own takes it over.
+pub(crate) struct Detached<R: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = R> + Send>>>,
+}
+
+impl<R: Send + 'static> Detached<R> {
+    pub(crate) fn new(work: impl Future<Output = R> + Send + 'static) -> Self {
+        Self { work: Some(Box::pin(work)) }
+    }
+}
+
+impl<R: Send + 'static> Future for Detached<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let result = std::task::ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<R: Send + 'static> Drop for Detached<R> {
+    fn drop(&mut self) {
+        // Without a runtime there is nobody to carry it on: the process ends.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_deaths_are_answered_at_once_and_later_ones_ever_more_slowly() {
+        let mut restarts = Restarts::default();
+        let now = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..Restarts::FREE + 20 {
+            restarts.died(now);
+            waits.push(restarts.wait(now));
+        }
+        let free = Restarts::FREE as usize;
+        assert!(waits[..free].iter().all(Option::is_none));
+        assert!(waits[free..].windows(2).all(|pair| pair[0] <= pair[1]));
+        assert_eq!(waits[free], Some(Restarts::FIRST_WAIT));
+        assert_eq!(waits.last(), Some(&Some(Restarts::LONGEST_WAIT)));
+    }
+
+    #[test]
+    fn a_wait_ends_and_a_long_life_is_a_clean_slate() {
+        let mut restarts = Restarts::default();
+        let now = Instant::now();
+        for _ in 0..=Restarts::FREE {
+            restarts.died(now);
+        }
+        assert!(restarts.wait(now).is_some());
+        assert!(restarts.wait(now + Restarts::FIRST_WAIT).is_none());
+        let later = now + Restarts::FORGIVEN_AFTER + Duration::from_secs(1);
+        restarts.died(later);
+        assert!(restarts.wait(later).is_none());
+    }
+
+    #[tokio::test]
+    async fn work_that_was_begun_ends_although_nobody_waits() {
+        let (begun, wait_begun) = tokio::sync::oneshot::channel();
+        let (go, wait_go) = tokio::sync::oneshot::channel::<()>();
+        let (done, wait_done) = tokio::sync::oneshot::channel();
+        let waiting = tokio::spawn(Detached::new(async move {
+            let _ = begun.send(());
+            let _ = wait_go.await;
+            let _ = done.send(());
+        }));
+        wait_begun.await.unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        wait_done.await.unwrap();
+    }
+}

@@ -1,0 +1,228 @@
+//! The calls into the provider.
+//!
+//! A provider of one instance serves one call at a time, so its reads and writes
+//! are gathered into batches. A batch that fails is made again one request at a
+//! time, so that each caller gets its own answer and a request that kills the
+//! instance costs nobody else theirs; reads and writes are both safe to repeat.
+//! A provider of many instances gets each call for itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stheno_contracts::Error as Contract;
+use stheno_contracts::cache::{Entry, Hit};
+use stheno_engine::{Batch, CacheModule, Coalescer, Provider};
+
+use crate::Error;
+
+/// The most keys or entries in one batch, and about the most bytes. Beyond 64
+/// the crossing is a small part of the cost already; the bytes keep a batch of
+/// large values from passing the guest's memory.
+const BATCH_ITEMS: usize = 64;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+pub(super) struct Calls {
+    provider: Provider<CacheModule>,
+    gathered: Option<Gathered>,
+}
+
+struct Gathered {
+    get: Coalescer<Get>,
+    set: Coalescer<Set>,
+    /// The largest value that was written or read, which tells how many fit a
+    /// batch of reads. All values of a provider of one instance came through
+    /// here.
+    largest: Arc<AtomicUsize>,
+}
+
+struct Get {
+    provider: Provider<CacheModule>,
+    largest: Arc<AtomicUsize>,
+}
+
+struct Set {
+    provider: Provider<CacheModule>,
+}
+
+type Values = Vec<Option<Vec<u8>>>;
+
+impl Calls {
+    pub(super) fn new(provider: Provider<CacheModule>) -> Self {
+        let gathered = provider.is_single().then(|| {
+            let largest = Arc::new(AtomicUsize::new(0));
+            let waiting = provider.limits().queue.get() as usize;
+            let get = Get { provider: provider.clone(), largest: Arc::clone(&largest) };
+            let set = Set { provider: provider.clone() };
+            Gathered {
+                get: Coalescer::new(get, waiting),
+                set: Coalescer::new(set, waiting),
+                largest,
+            }
+        });
+        Self { provider, gathered }
+    }
+
+    pub(super) fn provider(&self) -> &Provider<CacheModule> {
+        &self.provider
+    }
+
+    pub(super) async fn get(&self, keys: Vec<String>) -> Result<Values, Error> {
+        let values = match &self.gathered {
+            Some(gathered) => gathered.get.ask(keys).await?,
+            None => get(&self.provider, Arc::new(keys)).await?,
+        };
+        Ok(values)
+    }
+
+    pub(super) async fn set(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        match &self.gathered {
+            Some(gathered) => {
+                let largest = entries.iter().map(|entry| entry.value.len()).max().unwrap_or(0);
+                gathered.largest.fetch_max(largest, Ordering::Relaxed);
+                gathered.set.ask(entries).await?;
+            }
+            None => set(&self.provider, Arc::new(entries)).await?,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn get_by_tags(&self, tags: Vec<String>) -> Result<Vec<Hit>, Error> {
+        let found = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_get_by_tags(guest.store, &tags).await })
+        });
+        Ok(found.await?)
+    }
+
+    pub(super) async fn delete(&self, keys: Vec<String>) -> Result<(), Error> {
+        let done = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_delete(guest.store, &keys).await })
+        });
+        Ok(done.await?)
+    }
+
+    pub(super) async fn clear_tags(&self, tags: Vec<String>) -> Result<(), Error> {
+        let done = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_clear_tags(guest.store, &tags).await })
+        });
+        Ok(done.await?)
+    }
+
+    pub(super) async fn clear_matching(&self, pattern: String) -> Result<(), Error> {
+        let done = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_clear_matching(guest.store, &pattern).await })
+        });
+        Ok(done.await?)
+    }
+}
+
+async fn get(provider: &Provider<CacheModule>, keys: Arc<Vec<String>>) -> Result<Values, Contract> {
+    let asked = keys.len();
+    let values = provider
+        .call(move |guest| Box::pin(async move { guest.module.call_get(guest.store, &keys).await }))
+        .await?;
+    if values.len() == asked {
+        Ok(values)
+    } else {
+        Err(Contract::Internal(format!(
+            "{} gave {} values for {asked} keys",
+            provider.name(),
+            values.len()
+        )))
+    }
+}
+
+async fn set(provider: &Provider<CacheModule>, entries: Arc<Vec<Entry>>) -> Result<(), Contract> {
+    provider
+        .call(move |guest| {
+            Box::pin(async move { guest.module.call_set(guest.store, &entries).await })
+        })
+        .await
+}
+
+/// Joins requests, and remembers where each ends.
+fn join<T>(requests: Vec<Vec<T>>) -> (Vec<T>, Vec<usize>) {
+    let lengths = requests.iter().map(Vec::len).collect();
+    (requests.into_iter().flatten().collect(), lengths)
+}
+
+/// The inverse of [`join`].
+fn split<T>(items: Vec<T>, lengths: &[usize]) -> Vec<Vec<T>> {
+    let mut items = items.into_iter();
+    lengths.iter().map(|length| items.by_ref().take(*length).collect()).collect()
+}
+
+/// The items that a failed call had, to make it again.
+fn recover<T: Clone>(items: Arc<Vec<T>>) -> Vec<T> {
+    Arc::try_unwrap(items).unwrap_or_else(|shared| shared.as_ref().clone())
+}
+
+impl Batch for Get {
+    type Request = Vec<String>;
+    type Answer = Values;
+
+    fn max_requests(&self) -> usize {
+        BATCH_ITEMS
+    }
+
+    fn max_weight(&self) -> usize {
+        let largest = self.largest.load(Ordering::Relaxed).max(1);
+        (BATCH_BYTES / largest).clamp(1, BATCH_ITEMS)
+    }
+
+    fn weight(&self, keys: &Vec<String>) -> usize {
+        keys.len()
+    }
+
+    async fn run(&self, requests: Vec<Vec<String>>) -> Vec<Result<Values, Contract>> {
+        let (keys, lengths) = join(requests);
+        let keys = Arc::new(keys);
+        match get(&self.provider, Arc::clone(&keys)).await {
+            Ok(values) => {
+                let largest = values.iter().flatten().map(Vec::len).max().unwrap_or(0);
+                self.largest.fetch_max(largest, Ordering::Relaxed);
+                split(values, &lengths).into_iter().map(Ok).collect()
+            }
+            Err(error) if lengths.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let mut answers = Vec::with_capacity(lengths.len());
+                for keys in split(recover(keys), &lengths) {
+                    answers.push(get(&self.provider, Arc::new(keys)).await);
+                }
+                answers
+            }
+        }
+    }
+}
+
+impl Batch for Set {
+    type Request = Vec<Entry>;
+    type Answer = ();
+
+    fn max_requests(&self) -> usize {
+        BATCH_ITEMS
+    }
+
+    fn max_weight(&self) -> usize {
+        BATCH_BYTES
+    }
+
+    fn weight(&self, entries: &Vec<Entry>) -> usize {
+        entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum()
+    }
+
+    async fn run(&self, requests: Vec<Vec<Entry>>) -> Vec<Result<(), Contract>> {
+        let (entries, lengths) = join(requests);
+        let entries = Arc::new(entries);
+        match set(&self.provider, Arc::clone(&entries)).await {
+            Ok(()) => lengths.iter().map(|_| Ok(())).collect(),
+            Err(error) if lengths.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let mut answers = Vec::with_capacity(lengths.len());
+                for entries in split(recover(entries), &lengths) {
+                    answers.push(set(&self.provider, Arc::new(entries)).await);
+                }
+                answers
+            }
+        }
+    }
+}

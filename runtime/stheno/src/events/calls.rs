@@ -1,0 +1,365 @@
+//! The calls into the provider, and the news that something may be due.
+//!
+//! Publishing is gathered: events that arrive while a call is under way go with
+//! the next one, so that a durable provider commits once for many. A batch that
+//! fails was accepted not at all, so it is made again one caller at a time and
+//! each gets its own answer.
+//!
+//! A provider of one instance cannot wait for events, so the host does: every
+//! call that can make something due raises [`Calls::activity`], and who waits
+//! looks again then, or when the provider said that something will be due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stheno_contracts::Error as Contract;
+use stheno_contracts::events as contract;
+use stheno_engine::{Batch, Clock, Coalescer, EventsModule, Provider};
+use tokio::sync::watch;
+
+use super::args::{self, MAX_ITEMS};
+use super::{
+    DeadLetter, DeadLetterPage, Delivery, Event, Pulled, Subscription, SubscriptionStatus, Verdict,
+    at,
+};
+use crate::Error;
+
+/// The most events and about the most bytes that go in one call.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+pub(super) struct Calls {
+    provider: Provider<EventsModule>,
+    publish: Coalescer<PublishBatch>,
+    clock: Clock,
+}
+
+struct PublishBatch {
+    provider: Provider<EventsModule>,
+    activity: watch::Sender<()>,
+}
+
+impl Calls {
+    pub(super) fn new(provider: Provider<EventsModule>, clock: Clock) -> Self {
+        let batch = PublishBatch { provider: provider.clone(), activity: watch::channel(()).0 };
+        let waiting = provider.limits().queue.get() as usize;
+        Self { publish: Coalescer::new(batch, waiting), provider, clock }
+    }
+
+    pub(super) fn provider(&self) -> &Provider<EventsModule> {
+        &self.provider
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Changes whenever something may have become due.
+    pub(super) fn activity(&self) -> watch::Receiver<()> {
+        self.publish.batch().activity.subscribe()
+    }
+
+    fn raise(&self) {
+        self.publish.batch().activity.send_replace(());
+    }
+
+    pub(super) async fn publish(
+        &self,
+        messages: Vec<contract::Message>,
+    ) -> Result<Vec<String>, Error> {
+        Ok(self.publish.ask(messages).await?)
+    }
+
+    pub(super) async fn stage(
+        &self,
+        group: String,
+        ttl_ms: u64,
+        messages: Vec<contract::Message>,
+    ) -> Result<(), Error> {
+        let staged = self.provider.call(move |guest| {
+            Box::pin(async move {
+                guest.module.call_stage(guest.store, &group, ttl_ms, &messages).await
+            })
+        });
+        Ok(staged.await?)
+    }
+
+    pub(super) async fn release(&self, group: String) -> Result<u64, Error> {
+        let released = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_release(guest.store, &group).await })
+        });
+        let released = released.await?;
+        self.raise();
+        Ok(released)
+    }
+
+    pub(super) async fn discard(&self, group: String, names: Vec<String>) -> Result<u64, Error> {
+        let discarded = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_discard(guest.store, &group, &names).await })
+        });
+        Ok(discarded.await?)
+    }
+
+    pub(super) async fn subscribe(
+        &self,
+        subscription: contract::Subscription,
+    ) -> Result<(), Error> {
+        let subscribed = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_subscribe(guest.store, &subscription).await })
+        });
+        Ok(subscribed.await?)
+    }
+
+    pub(super) async fn unsubscribe(&self, id: String) -> Result<(), Error> {
+        let removed = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_unsubscribe(guest.store, &id).await })
+        });
+        Ok(removed.await?)
+    }
+
+    pub(super) async fn subscriptions(&self) -> Result<Vec<SubscriptionStatus>, Error> {
+        let all = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_subscriptions(guest.store).await })
+        });
+        Ok(all.await?.into_iter().map(SubscriptionStatus::from).collect())
+    }
+
+    /// One look at what is due. A provider of many instances may wait for
+    /// `wait` meanwhile.
+    pub(super) async fn pull(
+        &self,
+        subscription: String,
+        max: u32,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Pulled, Error> {
+        if max == 0 || max as usize > MAX_ITEMS {
+            return Err(Error::invalid(format!("max is {max}, must be 1 to {MAX_ITEMS}")));
+        }
+        let lease_ms = args::at_least_a_moment("lease", lease)?;
+        let wait_ms = args::millis(wait);
+        let subscriptions = vec![subscription];
+        let pulled = self.provider.call(move |guest| {
+            Box::pin(async move {
+                guest.module.call_pull(guest.store, &subscriptions, max, wait_ms, lease_ms).await
+            })
+        });
+        Ok(pulled.await?.into())
+    }
+
+    /// Looks again and again until something is due or `wait` has passed.
+    pub(super) async fn pull_waiting(
+        &self,
+        subscription: String,
+        max: u32,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Vec<Delivery>, Error> {
+        let mut activity = self.activity();
+        let deadline = self.clock.monotonic().saturating_add(wait);
+        loop {
+            activity.mark_unchanged();
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            let wait = if self.provider.is_single() {
+                Duration::ZERO
+            } else {
+                // The call itself may not last longer than its limit.
+                left.min(self.provider.limits().timeout.get() / 2)
+            };
+            let pulled = self.pull(subscription.clone(), max, wait, lease).await?;
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            if !pulled.deliveries.is_empty() || left.is_zero() {
+                return Ok(pulled.deliveries);
+            }
+            let pause = pulled.next_due.map_or(left, |due| due.min(left));
+            tokio::select! {
+                _ = activity.changed() => {}
+                () = self.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    pub(super) async fn settle(
+        &self,
+        outcomes: Vec<contract::Outcome>,
+    ) -> Result<Vec<String>, Error> {
+        let returns =
+            outcomes.iter().any(|outcome| matches!(outcome.verdict, contract::Verdict::Returned));
+        let settled = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_settle(guest.store, &outcomes).await })
+        });
+        let lost = settled.await?;
+        if returns {
+            self.raise();
+        }
+        Ok(lost)
+    }
+
+    pub(super) async fn extend(
+        &self,
+        tokens: Vec<String>,
+        lease_ms: u64,
+    ) -> Result<Vec<String>, Error> {
+        let extended = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_extend(guest.store, &tokens, lease_ms).await })
+        });
+        Ok(extended.await?)
+    }
+
+    pub(super) async fn dead_letters(
+        &self,
+        subscription: Option<String>,
+        after: Option<String>,
+        max: u32,
+    ) -> Result<DeadLetterPage, Error> {
+        if max == 0 || max as usize > MAX_ITEMS {
+            return Err(Error::invalid(format!("max is {max}, must be 1 to {MAX_ITEMS}")));
+        }
+        let page = self.provider.call(move |guest| {
+            Box::pin(async move {
+                let (subscription, after) = (subscription.as_deref(), after.as_deref());
+                guest.module.call_dead_letters(guest.store, subscription, after, max).await
+            })
+        });
+        Ok(page.await?.into())
+    }
+
+    pub(super) async fn replay_dead_letters(&self, ids: Vec<String>) -> Result<u64, Error> {
+        let replayed = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_replay_dead_letters(guest.store, &ids).await })
+        });
+        let replayed = replayed.await?;
+        self.raise();
+        Ok(replayed)
+    }
+
+    pub(super) async fn remove_dead_letters(&self, ids: Vec<String>) -> Result<u64, Error> {
+        let removed = self.provider.call(move |guest| {
+            Box::pin(async move { guest.module.call_remove_dead_letters(guest.store, &ids).await })
+        });
+        Ok(removed.await?)
+    }
+}
+
+impl PublishBatch {
+    async fn publish(
+        &self,
+        messages: Arc<Vec<contract::Message>>,
+    ) -> Result<Vec<String>, Contract> {
+        let sent = messages.len();
+        let ids = self
+            .provider
+            .call(move |guest| {
+                Box::pin(async move { guest.module.call_publish(guest.store, &messages).await })
+            })
+            .await?;
+        self.activity.send_replace(());
+        if ids.len() == sent {
+            Ok(ids)
+        } else {
+            Err(Contract::Internal(format!(
+                "{} gave {} ids for {sent} events",
+                self.provider.name(),
+                ids.len()
+            )))
+        }
+    }
+}
+
+impl Batch for PublishBatch {
+    type Request = Vec<contract::Message>;
+    type Answer = Vec<String>;
+
+    fn max_requests(&self) -> usize {
+        BATCH_EVENTS
+    }
+
+    fn max_weight(&self) -> usize {
+        BATCH_BYTES
+    }
+
+    fn weight(&self, messages: &Vec<contract::Message>) -> usize {
+        // An event of no bytes still takes one of the places.
+        const LEAST: usize = BATCH_BYTES / BATCH_EVENTS;
+        messages.iter().map(|message| message.data.len().max(LEAST)).sum()
+    }
+
+    async fn run(
+        &self,
+        requests: Vec<Vec<contract::Message>>,
+    ) -> Vec<Result<Vec<String>, Contract>> {
+        let lengths: Vec<usize> = requests.iter().map(Vec::len).collect();
+        let messages = Arc::new(requests.into_iter().flatten().collect::<Vec<_>>());
+        match self.publish(Arc::clone(&messages)).await {
+            Ok(ids) => {
+                let mut ids = ids.into_iter();
+                lengths.iter().map(|length| Ok(ids.by_ref().take(*length).collect())).collect()
+            }
+            Err(error) if lengths.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let messages =
+                    Arc::try_unwrap(messages).unwrap_or_else(|shared| shared.as_ref().clone());
+                let mut messages = messages.into_iter();
+                let mut answers = Vec::with_capacity(lengths.len());
+                for length in lengths {
+                    let own = messages.by_ref().take(length).collect();
+                    answers.push(self.publish(Arc::new(own)).await);
+                }
+                answers
+            }
+        }
+    }
+}
+
+impl From<contract::Pulled> for Pulled {
+    fn from(pulled: contract::Pulled) -> Self {
+        Self {
+            deliveries: pulled.deliveries.into_iter().map(Delivery::from).collect(),
+            next_due: pulled.next_due_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<contract::Delivery> for Delivery {
+    fn from(delivery: contract::Delivery) -> Self {
+        let contract::Delivery { token, subscription, event, attempt, attempts } = delivery;
+        Self { token, subscription, event: Event::new(event, attempt, attempts) }
+    }
+}
+
+impl From<contract::SubscriptionStatus> for SubscriptionStatus {
+    fn from(status: contract::SubscriptionStatus) -> Self {
+        let contract::Subscription { id, pattern, retained, idle_ttl_ms } = status.subscription;
+        let idle_ttl = idle_ttl_ms.map(Duration::from_millis);
+        Self {
+            subscription: Subscription { id, pattern, retained, idle_ttl },
+            waiting: status.waiting,
+            leased: status.leased,
+            dead: status.dead,
+        }
+    }
+}
+
+impl From<contract::DeadLetterPage> for DeadLetterPage {
+    fn from(page: contract::DeadLetterPage) -> Self {
+        let items = page.items.into_iter().map(|letter| DeadLetter {
+            id: letter.id,
+            subscription: letter.subscription,
+            event: Event::new(letter.event, letter.attempts, letter.attempts),
+            reason: letter.reason,
+            died: at(letter.died_ms),
+        });
+        Self { items: items.collect(), next: page.next }
+    }
+}
+
+impl From<Verdict> for contract::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Handled => Self::Handled,
+            Verdict::Failed(reason) => Self::Failed(reason),
+            Verdict::Rejected(reason) => Self::Rejected(reason),
+            Verdict::Returned => Self::Returned,
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! The events module, as an app uses it.
+
+mod args;
+mod calls;
+mod subscriber;
+mod worker;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stheno_contracts::events as contract;
+use stheno_engine::{Clock, EventsModule, Provider};
+
+use crate::{Error, ErrorKind};
+use calls::Calls;
+use subscriber::Registry;
+
+pub use args::{MAX_DATA_BYTES, NewEvent};
+pub use subscriber::{Failure, Subscribe, Subscriber};
+
+/// How long a group is kept after the last event was staged in it, unless said
+/// otherwise.
+const GROUP_TTL: Duration = Duration::from_secs(600);
+
+/// The events, cheap to clone.
+///
+/// An event that [`publish`](Events::publish) accepted is delivered at least
+/// once to every subscription whose pattern matches, until the subscription has
+/// handled it or used up its attempts; then it is a dead letter, which can be
+/// listed and replayed. Subscriptions are independent of each other, and their
+/// ids are what outcomes are recorded under: give each the same id at every
+/// start.
+///
+/// Closures are subscribed with [`subscribe`](Events::subscribe). Who runs the
+/// handlers himself uses [`pull`](Events::pull) and [`settle`](Events::settle).
+#[derive(Clone)]
+pub struct Events {
+    calls: Arc<Calls>,
+    registry: Arc<Registry>,
+}
+
+/// An event as a subscriber gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Given by the provider, unique in it.
+    pub id: String,
+    /// Such as `order.placed`.
+    pub name: String,
+    /// The body.
+    pub data: Vec<u8>,
+    /// Pairs that travel with it.
+    pub metadata: Vec<(String, String)>,
+    /// 1 is first.
+    pub priority: u32,
+    /// When it was published; of a group, when it was released.
+    pub published: SystemTime,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// How many there are.
+    pub attempts: u32,
+}
+
+impl Event {
+    /// The body, read from JSON.
+    ///
+    /// # Errors
+    ///
+    /// `encoding` if it is not a `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.data).map_err(|error| {
+            Error::new(
+                ErrorKind::Encoding,
+                format!("the body of the event {:?}: {error}", self.name),
+            )
+        })
+    }
+
+    fn new(event: contract::Event, attempt: u32, attempts: u32) -> Self {
+        Self {
+            id: event.id,
+            name: event.name,
+            data: event.data,
+            metadata: event.metadata,
+            priority: event.priority,
+            published: at(event.published_ms),
+            attempt,
+            attempts,
+        }
+    }
+}
+
+fn at(unix_ms: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_millis(unix_ms))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Who receives what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Stable across restarts: 1 to 255 bytes without control characters.
+    pub id: String,
+    /// `*` is any run of characters, dots included; the rest stands for itself.
+    pub pattern: String,
+    /// Whether it also receives what was published before it existed and
+    /// reached nobody.
+    pub retained: bool,
+    /// Removes it once nobody has pulled for so long; none keeps it.
+    pub idle_ttl: Option<Duration>,
+}
+
+/// A subscription and how much waits in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionStatus {
+    /// The subscription.
+    pub subscription: Subscription,
+    /// Deliveries that are due or will be.
+    pub waiting: u64,
+    /// Deliveries that were pulled and not settled.
+    pub leased: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// One event for one subscription, leased to who pulled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Names it in [`Events::settle`] and [`Events::extend`].
+    pub token: String,
+    /// The id of the subscription.
+    pub subscription: String,
+    /// The event.
+    pub event: Event,
+}
+
+/// What [`Events::pull_now`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// What was due.
+    pub deliveries: Vec<Delivery>,
+    /// When the next one is due; none if nothing waits.
+    pub next_due: Option<Duration>,
+}
+
+/// How a delivery went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done with.
+    Handled,
+    /// Failed, with the reason: tried again later, or dead after the last
+    /// attempt.
+    Failed(String),
+    /// Failed for good, with the reason.
+    Rejected(String),
+    /// Not tried: due again at once, and the attempt does not count.
+    Returned,
+}
+
+/// An event that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Names it in [`Events::replay_dead_letters`] and
+    /// [`Events::remove_dead_letters`].
+    pub id: String,
+    /// The id of the subscription that gave it up.
+    pub subscription: String,
+    /// The event; its `attempt` is the last one.
+    pub event: Event,
+    /// What the last attempt said.
+    pub reason: String,
+    /// When it was given up.
+    pub died: SystemTime,
+}
+
+/// Some of the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterPage {
+    /// The oldest first.
+    pub items: Vec<DeadLetter>,
+    /// Give it as `after` for the next page; none after the last.
+    pub next: Option<String>,
+}
+
+impl Events {
+    pub(crate) fn new(provider: Provider<EventsModule>, clock: Clock) -> Self {
+        let registry = Arc::new(Registry::default());
+        let known = Arc::clone(&registry);
+        provider.welcome(Box::new(move |guest| {
+            let subscriptions = known.subscriptions();
+            Box::pin(async move {
+                for subscription in &subscriptions {
+                    if let Err(error) =
+                        guest.module.call_subscribe(&mut *guest.store, subscription).await?
+                    {
+                        return Ok(Err(error));
+                    }
+                }
+                Ok(Ok(()))
+            })
+        }));
+        Self { calls: Arc::new(Calls::new(provider, clock)), registry }
+    }
+
+    pub(crate) fn provider(&self) -> &Provider<EventsModule> {
+        self.calls.provider()
+    }
+
+    /// Publishes an event with `data` as JSON. Await the result, after setting
+    /// what else is wanted:
+    ///
+    /// ```no_run
+    /// # async fn example(events: stheno::Events) -> Result<(), stheno::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let id = events.publish("cart.abandoned", &"c1").delay(Duration::from_secs(3600)).await?;
+    /// # let _ = id; Ok(()) }
+    /// ```
+    ///
+    /// It gives the event's id.
+    ///
+    /// # Errors
+    ///
+    /// `encoding` if the body cannot be written as JSON, `invalid-argument` for
+    /// what is out of bounds, `unavailable` when the provider is full, and what
+    /// else it says. Then the event was not published.
+    pub fn publish<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Publish<'_> {
+        Publish { events: self, event: NewEvent::json(name, data) }
+    }
+
+    /// Publishes all of these events or none, and gives their ids in the same
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Events::publish`].
+    pub async fn publish_all(&self, events: Vec<NewEvent>) -> Result<Vec<String>, Error> {
+        let messages = args::checked(events)?;
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.calls.publish(messages).await
+    }
+
+    /// The group called `id`: events that are held back until it is released.
+    #[must_use]
+    pub fn group(&self, id: impl Into<String>) -> Group {
+        Group { events: self.clone(), id: id.into(), ttl: GROUP_TTL }
+    }
+
+    /// Has `handler` called for every event that matches `pattern`, at least
+    /// once each, from this process and from others that use the same `id`.
+    /// Await the result, after setting what else is wanted; see [`Subscribe`].
+    ///
+    /// The handler's error is the event's failure: it is tried again with a
+    /// growing pause, for this subscription alone, and is a dead letter after
+    /// the last attempt. [`Failure::reject`] makes it one at once. A panic is a
+    /// failure like any other.
+    ///
+    /// # Errors
+    ///
+    /// `conflict` if this runtime has a subscriber with that id, or the
+    /// provider one with another pattern; `invalid-argument` for a bad pattern
+    /// or id; and what else the provider says.
+    pub fn subscribe<H, F>(
+        &self,
+        pattern: impl Into<String>,
+        id: impl Into<String>,
+        handler: H,
+    ) -> Subscribe<'_>
+    where
+        H: Fn(Event) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let handler = Arc::new(move |event| -> subscriber::Handling { Box::pin(handler(event)) });
+        Subscribe::new(self, pattern.into(), id.into(), handler)
+    }
+
+    /// Creates a subscription that somebody pulls. The same one again changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `conflict` if there is one with the same id and another pattern;
+    /// `invalid-argument` for a bad pattern or id; and what else the provider
+    /// says.
+    pub async fn create_subscription(&self, subscription: Subscription) -> Result<(), Error> {
+        let subscription = subscriber::checked(subscription)?;
+        self.calls.subscribe(subscription.clone()).await?;
+        self.registry.remember(subscription);
+        Ok(())
+    }
+
+    /// Removes a subscription, all that waits in it, and its dead letters.
+    ///
+    /// # Errors
+    ///
+    /// `not-found` if there is none, and what else the provider says.
+    pub async fn remove_subscription(&self, id: &str) -> Result<(), Error> {
+        let id = args::name("id", id)?;
+        self.calls.unsubscribe(id.clone()).await?;
+        self.registry.forget(&id);
+        Ok(())
+    }
+
+    /// All subscriptions, ordered by id.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says.
+    pub async fn subscriptions(&self) -> Result<Vec<SubscriptionStatus>, Error> {
+        self.calls.subscriptions().await
+    }
+
+    /// Takes at most `max` due deliveries of one subscription and leases them
+    /// for `lease`. Waits up to `wait` for the first one.
+    ///
+    /// # Errors
+    ///
+    /// `not-found` if there is no such subscription, `invalid-argument` for a
+    /// `max` of 0 or more than 1,000 or a `lease` of zero, and what else the
+    /// provider says.
+    pub async fn pull(
+        &self,
+        subscription: &str,
+        max: u32,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Vec<Delivery>, Error> {
+        let id = args::name("subscription", subscription)?;
+        self.calls.pull_waiting(id, max, wait, lease).await
+    }
+
+    /// Takes what is due now, and says when to come again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Events::pull`].
+    pub async fn pull_now(
+        &self,
+        subscription: &str,
+        max: u32,
+        lease: Duration,
+    ) -> Result<Pulled, Error> {
+        let id = args::name("subscription", subscription)?;
+        self.calls.pull(id, max, Duration::ZERO, lease).await
+    }
+
+    /// Records how deliveries went. Gives the tokens whose lease had run out or
+    /// that were settled before: for those nothing was recorded.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for more than 1,000, and what the provider says.
+    pub async fn settle(&self, outcomes: Vec<(String, Verdict)>) -> Result<Vec<String>, Error> {
+        args::at_most("outcomes", outcomes.len())?;
+        let outcomes = outcomes
+            .into_iter()
+            .map(|(token, verdict)| contract::Outcome { token, verdict: verdict.into() })
+            .collect();
+        self.calls.settle(outcomes).await
+    }
+
+    /// Leases deliveries for `lease` from now. Gives the tokens that are no
+    /// longer leased.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for more than 1,000 or a `lease` of zero, and what
+    /// the provider says.
+    pub async fn extend(&self, tokens: Vec<String>, lease: Duration) -> Result<Vec<String>, Error> {
+        args::at_most("tokens", tokens.len())?;
+        self.calls.extend(tokens, args::at_least_a_moment("lease", lease)?).await
+    }
+
+    /// Dead letters, the oldest first, of one subscription if given.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for a `max` of 0 or more than 1,000, `unsupported`
+    /// where the provider keeps none, and what else it says.
+    pub async fn dead_letters(
+        &self,
+        subscription: Option<&str>,
+        after: Option<&str>,
+        max: u32,
+    ) -> Result<DeadLetterPage, Error> {
+        let subscription = subscription.map(|id| args::name("subscription", id)).transpose()?;
+        self.calls.dead_letters(subscription, after.map(str::to_owned), max).await
+    }
+
+    /// Makes dead letters due again with all their attempts, and says how many
+    /// there were.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for more than 1,000, and what the provider says.
+    pub async fn replay_dead_letters(&self, ids: Vec<String>) -> Result<u64, Error> {
+        args::at_most("ids", ids.len())?;
+        self.calls.replay_dead_letters(ids).await
+    }
+
+    /// Forgets dead letters, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` for more than 1,000, and what the provider says.
+    pub async fn remove_dead_letters(&self, ids: Vec<String>) -> Result<u64, Error> {
+        args::at_most("ids", ids.len())?;
+        self.calls.remove_dead_letters(ids).await
+    }
+
+    /// Ends all subscribers of this runtime after the events they have begun.
+    pub(crate) async fn drain(&self) {
+        self.registry.drain().await;
+    }
+}
+
+/// An event about to be published: await it.
+#[must_use = "nothing is published until it is awaited"]
+pub struct Publish<'a> {
+    events: &'a Events,
+    event: Result<NewEvent, Error>,
+}
+
+impl Publish<'_> {
+    fn with(mut self, set: impl FnOnce(&mut NewEvent)) -> Self {
+        if let Ok(event) = &mut self.event {
+            set(event);
+        }
+        self
+    }
+
+    /// Holds the event back before its first delivery.
+    pub fn delay(self, delay: Duration) -> Self {
+        self.with(|event| event.delay = delay)
+    }
+
+    /// 1 (first) to 2,097,152 (last); 100 if not said.
+    pub fn priority(self, priority: u32) -> Self {
+        self.with(|event| event.priority = Some(priority))
+    }
+
+    /// How many times a subscription may fail the event, at least 1.
+    pub fn attempts(self, attempts: u32) -> Self {
+        self.with(|event| event.attempts = Some(attempts))
+    }
+
+    /// The wait after the first failure, which doubles with each, and the
+    /// longest wait.
+    pub fn backoff(self, initial: Duration, max: Duration) -> Self {
+        self.with(|event| event.backoff = Some((initial, max)))
+    }
+
+    /// Adds a pair that travels with the event.
+    pub fn metadata(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.with(|event| event.metadata.push((key.into(), value.into())))
+    }
+}
+
+impl<'a> IntoFuture for Publish<'a> {
+    type Output = Result<String, Error>;
+    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let message = self.event?.checked()?;
+            let mut ids = self.events.calls.publish(vec![message]).await?;
+            ids.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "the provider gave no id"))
+        })
+    }
+}
+
+/// Events that are published together or not at all.
+#[derive(Clone)]
+pub struct Group {
+    events: Events,
+    id: String,
+    ttl: Duration,
+}
+
+impl Group {
+    /// How long the group is kept after the last event was staged in it; ten
+    /// minutes if not said. What it holds is then gone.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Holds events back in the group, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Events::publish`].
+    pub async fn stage(&self, events: Vec<NewEvent>) -> Result<(), Error> {
+        let id = args::name("group", &self.id)?;
+        let ttl = args::at_least_a_moment("ttl", self.ttl)?;
+        let messages = args::checked(events)?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.events.calls.stage(id, ttl, messages).await
+    }
+
+    /// Publishes what the group holds, and says how many events that were. It
+    /// is released once, whoever calls at the same moment: the others get 0, as
+    /// does who comes after the group has expired or was discarded.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says; then nothing was published.
+    pub async fn release(&self) -> Result<u64, Error> {
+        self.events.calls.release(args::name("group", &self.id)?).await
+    }
+
+    /// Forgets what the group holds, and says how many events that were.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says.
+    pub async fn discard(&self) -> Result<u64, Error> {
+        self.discard_named(Vec::new()).await
+    }
+
+    /// Forgets the events with these names, or all if there is none among them.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says.
+    pub async fn discard_named(&self, names: Vec<String>) -> Result<u64, Error> {
+        args::at_most("names", names.len())?;
+        self.events.calls.discard(args::name("group", &self.id)?, names).await
+    }
+}

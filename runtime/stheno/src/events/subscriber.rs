@@ -1,0 +1,276 @@
+//! Closures that receive events, and the list of them.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stheno_contracts::events as contract;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::worker::Worker;
+use super::{Events, Subscription, args};
+use crate::{Error, ErrorKind};
+
+/// What a handler returns.
+pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+pub(super) type Handler = Arc<dyn Fn(super::Event) -> Handling + Send + Sync>;
+
+/// How many handlers of one subscriber run at once, unless said otherwise.
+const CONCURRENCY: usize = 64;
+/// How long a delivery is leased at a time; it is renewed while its handler
+/// runs. It is also how long an event waits after its process died.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Why a handler did not handle an event. Every error converts into one that is
+/// tried again.
+#[derive(Debug)]
+pub struct Failure {
+    reason: String,
+    rejected: bool,
+}
+
+impl Failure {
+    /// Tried again later, or a dead letter after the last attempt.
+    pub fn retry(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), rejected: false }
+    }
+
+    /// A dead letter at once: trying again would not help.
+    pub fn reject(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), rejected: true }
+    }
+
+    pub(super) fn verdict(self) -> contract::Verdict {
+        if self.rejected {
+            contract::Verdict::Rejected(self.reason)
+        } else {
+            contract::Verdict::Failed(self.reason)
+        }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut reason = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+        }
+        Self::retry(reason)
+    }
+}
+
+/// A subscriber about to begin: await it.
+#[must_use = "nothing is received until it is awaited"]
+pub struct Subscribe<'a> {
+    events: &'a Events,
+    subscription: Subscription,
+    handler: Handler,
+    concurrency: usize,
+    lease: Duration,
+}
+
+impl<'a> Subscribe<'a> {
+    pub(super) fn new(events: &'a Events, pattern: String, id: String, handler: Handler) -> Self {
+        let subscription = Subscription { id, pattern, retained: true, idle_ttl: None };
+        Self { events, subscription, handler, concurrency: CONCURRENCY, lease: LEASE }
+    }
+
+    /// How many events are handled at once; 64 if not said, at least 1.
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Whether to receive what was published before the subscription existed
+    /// and reached nobody; yes if not said.
+    pub fn retained(mut self, retained: bool) -> Self {
+        self.subscription.retained = retained;
+        self
+    }
+
+    /// How long a delivery is leased at a time, 30 seconds if not said. It is
+    /// renewed while its handler runs; if this process dies, its events wait
+    /// for so long.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Subscribe<'a> {
+    type Output = Result<Subscriber, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { events, subscription, handler, concurrency, lease } = self;
+            let subscription = checked(subscription)?;
+            args::at_least_a_moment("lease", lease)?;
+            if concurrency == 0 {
+                return Err(Error::invalid("concurrency is 0, must be at least 1"));
+            }
+            let id = subscription.id.clone();
+            let place = events.registry.reserve(&id)?;
+            events.calls.subscribe(subscription.clone()).await?;
+            events.registry.remember(subscription.clone());
+            let worker = Worker {
+                calls: Arc::clone(&events.calls),
+                subscription,
+                handler,
+                concurrency,
+                lease,
+            };
+            place.begin(worker);
+            Ok(Subscriber { events: events.clone(), id })
+        })
+    }
+}
+
+/// A closure that receives events. It goes on without this handle, until the
+/// runtime shuts down.
+pub struct Subscriber {
+    events: Events,
+    id: String,
+}
+
+impl Subscriber {
+    /// The id of its subscription.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Takes no more events and waits for the handlers that have begun. The
+    /// subscription stays, and events gather in it.
+    pub async fn stop(self) {
+        self.events.registry.stop(&self.id).await;
+    }
+
+    /// Stops, and removes the subscription with all that waits in it.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says.
+    pub async fn unsubscribe(self) -> Result<(), Error> {
+        self.events.registry.stop(&self.id).await;
+        self.events.remove_subscription(&self.id).await
+    }
+}
+
+/// A subscription as the contract has it.
+pub(super) fn checked(subscription: Subscription) -> Result<contract::Subscription, Error> {
+    let Subscription { id, pattern, retained, idle_ttl } = subscription;
+    Ok(contract::Subscription {
+        id: args::name("id", &id)?,
+        pattern: args::name("pattern", &pattern)?,
+        retained,
+        idle_ttl_ms: idle_ttl.map(|ttl| args::at_least_a_moment("idle_ttl", ttl)).transpose()?,
+    })
+}
+
+/// The subscriptions and subscribers of one runtime.
+#[derive(Default)]
+pub(super) struct Registry {
+    /// What a provider that lost its memory is told again.
+    subscriptions: Mutex<BTreeMap<String, contract::Subscription>>,
+    workers: Mutex<BTreeMap<String, Running>>,
+}
+
+enum Running {
+    Reserved,
+    Begun { stop: watch::Sender<bool>, task: JoinHandle<()> },
+}
+
+impl Registry {
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remember(&self, subscription: contract::Subscription) {
+        let mut all = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(subscription.id.clone(), subscription);
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    pub(super) fn subscriptions(&self) -> Vec<contract::Subscription> {
+        let all = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
+    }
+
+    fn reserve(&self, id: &str) -> Result<Reserved<'_>, Error> {
+        let mut workers = self.workers();
+        if workers.contains_key(id) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("this runtime has a subscriber with the id {id:?}; give it another id"),
+            ));
+        }
+        workers.insert(id.to_owned(), Running::Reserved);
+        Ok(Reserved { registry: self, id: Some(id.to_owned()) })
+    }
+
+    async fn stop(&self, id: &str) {
+        let running = self.workers().remove(id);
+        if let Some(Running::Begun { stop, task }) = running {
+            stop.send_replace(true);
+            // It ends by itself; a panic in it has been reported.
+            let _ = task.await;
+        }
+    }
+
+    /// Ends all subscribers after the events they have begun.
+    pub(super) async fn drain(&self) {
+        let all = std::mem::take(&mut *self.workers());
+        let mut tasks = Vec::with_capacity(all.len());
+        for running in all.into_values() {
+            if let Running::Begun { stop, task } = running {
+                stop.send_replace(true);
+                tasks.push(task);
+            }
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        for running in self.workers().values() {
+            if let Running::Begun { stop, .. } = running {
+                stop.send_replace(true);
+            }
+        }
+    }
+}
+
+/// An id that is taken while its subscription is being made.
+struct Reserved<'a> {
+    registry: &'a Registry,
+    id: Option<String>,
+}
+
+impl Reserved<'_> {
+    fn begin(mut self, worker: Worker) {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(worker.run(stopped));
+        if let Some(id) = self.id.take() {
+            self.registry.workers().insert(id, Running::Begun { stop, task });
+        }
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.registry.workers().remove(&id);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The loop behind a subscriber: pull, run the handlers, settle.
+//!
+//! Handlers are polled once where they are pulled. One that is done by then,
+//! as those that only compute or hand over are, costs no task; one that waits
+//! gets a task of its own. Outcomes are settled in batches, whatever is there
+//! when there is nothing else to do first.
+//!
+//! A pull under way is never dropped: the deliveries that it was about to bring
+//! would be leased to nobody until their lease ran out.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use stheno_contracts::events as contract;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::calls::Calls;
+use super::subscriber::Handler;
+use super::{Delivery, Pulled};
+use crate::{Error, ErrorKind};
+
+/// The most deliveries in one pull.
+const BATCH: usize = 256;
+/// How long a provider of many instances may wait in one pull, and so the
+/// longest that stopping waits for it.
+const PULL_WAIT: Duration = Duration::from_secs(1);
+/// How long handlers may go on once the subscriber is to stop; then they are
+/// cut off and their events given back.
+const GRACE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Without news, look again after this long: another process may have published.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    pub(super) calls: Arc<Calls>,
+    pub(super) subscription: contract::Subscription,
+    pub(super) handler: Handler,
+    pub(super) concurrency: usize,
+    pub(super) lease: Duration,
+}
+
+type Pull = Pin<Box<dyn Future<Output = Result<Pulled, Error>> + Send>>;
+
+/// When to pull next.
+enum Next {
+    Now,
+    /// On news, or after so long.
+    Later(Duration),
+}
+
+impl Worker {
+    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut activity = self.calls.activity();
+        let mut running: JoinSet<(String, contract::Verdict)> = JoinSet::new();
+        let mut leased: HashSet<String> = HashSet::new();
+        let mut outcomes = Vec::new();
+        let mut pull: Option<Pull> = None;
+        let mut next = Next::Now;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let stopping = *stop.borrow();
+            if stopping && pull.is_none() {
+                break;
+            }
+            let room = self.concurrency.saturating_sub(running.len());
+            if pull.is_none() && room > 0 && matches!(next, Next::Now) {
+                activity.mark_unchanged();
+                pull = Some(self.pull(room.min(BATCH)));
+            }
+            let waits = match (&pull, &next) {
+                (None, Next::Later(wait)) if room > 0 => Some(*wait),
+                _ => None,
+            };
+            tokio::select! {
+                biased;
+                Some(pulled) = conditional(&mut pull) => {
+                    pull = None;
+                    next = match pulled {
+                        Ok(pulled) => {
+                            pause = FIRST_PAUSE;
+                            let due = pulled.next_due;
+                            let any = !pulled.deliveries.is_empty();
+                            for delivery in pulled.deliveries {
+                                if stopping {
+                                    outcomes.push(outcome(delivery.token, contract::Verdict::Returned));
+                                } else {
+                                    self.begin(delivery, &mut running, &mut leased, &mut outcomes);
+                                }
+                            }
+                            match due {
+                                Some(Duration::ZERO) => Next::Now,
+                                _ if any => Next::Now,
+                                Some(due) => Next::Later(due),
+                                None if self.calls.provider().is_single() => Next::Later(Duration::MAX),
+                                None => Next::Later(IDLE),
+                            }
+                        }
+                        Err(error) => {
+                            self.explain(&error).await;
+                            let wait = pause;
+                            pause = (pause * 2).min(LONGEST_PAUSE);
+                            Next::Later(wait)
+                        }
+                    };
+                }
+                Some(done) = running.join_next() => {
+                    finished(done, &mut leased, &mut outcomes);
+                }
+                _ = activity.changed(), if waits.is_some() => next = Next::Now,
+                () = self.calls.clock().sleep(waits.unwrap_or_default()), if waits.is_some() => {
+                    next = Next::Now;
+                }
+                () = self.calls.clock().sleep(self.lease / 3), if !leased.is_empty() => {
+                    self.renew(&leased).await;
+                }
+                _ = stop.changed() => {}
+            }
+            while let Some(done) = running.try_join_next() {
+                finished(done, &mut leased, &mut outcomes);
+            }
+            self.settle(&mut outcomes).await;
+        }
+        self.finish(running, leased).await;
+    }
+
+    fn pull(&self, max: usize) -> Pull {
+        let calls = Arc::clone(&self.calls);
+        let id = self.subscription.id.clone();
+        let lease = self.lease;
+        let wait = if calls.provider().is_single() { Duration::ZERO } else { PULL_WAIT };
+        let max = u32::try_from(max).unwrap_or(u32::MAX);
+        Box::pin(async move { calls.pull(id, max, wait, lease).await })
+    }
+
+    /// Runs the handler as far as it comes by itself.
+    fn begin(
+        &self,
+        delivery: Delivery,
+        running: &mut JoinSet<(String, contract::Verdict)>,
+        leased: &mut HashSet<String>,
+        outcomes: &mut Vec<contract::Outcome>,
+    ) {
+        let Delivery { token, event, .. } = delivery;
+        let handler = Arc::clone(&self.handler);
+        let handling = AssertUnwindSafe(async move { handler(event).await }).catch_unwind();
+        let mut handling = Box::pin(handling.map(|result| match result {
+            Ok(Ok(())) => contract::Verdict::Handled,
+            Ok(Err(failure)) => failure.verdict(),
+            Err(panic) => contract::Verdict::Failed(describe(panic.as_ref())),
+        }));
+        // A waker that does nothing is enough: what is not done now is polled
+        // again by its task.
+        match handling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(verdict) => outcomes.push(outcome(token, verdict)),
+            Poll::Pending => {
+                leased.insert(token.clone());
+                running.spawn(async move { (token, handling.await) });
+            }
+        }
+    }
+
+    /// Records outcomes. If they cannot be recorded together they are tried
+    /// once each, so that one that the provider cannot bear costs no other; what
+    /// then fails is delivered again when its lease runs out.
+    async fn settle(&self, outcomes: &mut Vec<contract::Outcome>) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let all = std::mem::take(outcomes);
+        let again = (all.len() > 1).then(|| all.clone());
+        let mut lost = 0;
+        match (self.calls.settle(all).await, again) {
+            (Ok(tokens), _) => lost += tokens.len(),
+            (Err(error), None) => self.unsettled(&error),
+            (Err(_), Some(again)) => {
+                for one in again {
+                    match self.calls.settle(vec![one]).await {
+                        Ok(tokens) => lost += tokens.len(),
+                        Err(error) => self.unsettled(&error),
+                    }
+                }
+            }
+        }
+        if lost > 0 {
+            tracing::warn!(
+                subscription = self.subscription.id,
+                lost,
+                "events were handled after their lease had run out, and come again"
+            );
+        }
+    }
+
+    fn unsettled(&self, error: &Error) {
+        tracing::error!(
+            subscription = self.subscription.id,
+            %error,
+            "an outcome was not recorded, the event comes again"
+        );
+    }
+
+    async fn renew(&self, leased: &HashSet<String>) {
+        let tokens = leased.iter().cloned().collect();
+        let lease_ms = super::args::millis(self.lease);
+        if let Err(error) = self.calls.extend(tokens, lease_ms).await {
+            let subscription = &self.subscription.id;
+            tracing::warn!(subscription, %error, "leases were not renewed, events may come again");
+        }
+    }
+
+    /// A pull failed. A subscription that somebody removed is made again: as
+    /// long as its subscriber lives, it is wanted.
+    async fn explain(&self, error: &Error) {
+        let subscription = &self.subscription.id;
+        if error.kind() == ErrorKind::NotFound {
+            tracing::warn!(subscription, "the subscription was removed, it is made again");
+            if let Err(error) = self.calls.subscribe(self.subscription.clone()).await {
+                tracing::error!(subscription, %error, "the subscription cannot be made again");
+            }
+        } else {
+            tracing::error!(subscription, %error, "events cannot be pulled, trying again");
+        }
+    }
+
+    /// Lets handlers end, and gives back the events of those that do not.
+    async fn finish(
+        &self,
+        mut running: JoinSet<(String, contract::Verdict)>,
+        mut leased: HashSet<String>,
+    ) {
+        let mut outcomes = Vec::new();
+        let grace = tokio::time::sleep(GRACE);
+        tokio::pin!(grace);
+        loop {
+            tokio::select! {
+                biased;
+                done = running.join_next() => match done {
+                    Some(done) => finished(done, &mut leased, &mut outcomes),
+                    None => break,
+                },
+                () = self.calls.clock().sleep(self.lease / 3) => self.renew(&leased).await,
+                () = &mut grace => {
+                    running.abort_all();
+                    let given_back = leased.drain();
+                    outcomes.extend(
+                        given_back.map(|token| outcome(token, contract::Verdict::Returned)),
+                    );
+                    break;
+                }
+            }
+        }
+        self.settle(&mut outcomes).await;
+    }
+}
+
+fn outcome(token: String, verdict: contract::Verdict) -> contract::Outcome {
+    contract::Outcome { token, verdict }
+}
+
+fn finished(
+    done: Result<(String, contract::Verdict), tokio::task::JoinError>,
+    leased: &mut HashSet<String>,
+    outcomes: &mut Vec<contract::Outcome>,
+) {
+    // Handlers catch their panics, so this is always the outcome; a task that
+    // the runtime cancelled leaves its event to the lease.
+    if let Ok((token, verdict)) = done {
+        leased.remove(&token);
+        outcomes.push(outcome(token, verdict));
+    }
+}
+
+/// Awaits what may not be there.
+async fn conditional<F: Future + Unpin>(future: &mut Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}
+
+fn describe(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the handler panicked: {}", text.unwrap_or("without a word"))
+}

@@ -1,0 +1,55 @@
+//! Infrastructure modules for applications, served by sandboxed providers.
+//!
+//! An app needs a cache, events and the like, and should not care what is behind
+//! them. [`Runtime`] gives it a typed handle per module; which component serves a
+//! module, with which options, grants and limits, is the operator's to say, in
+//! `stheno.toml`. Every provider runs in a WebAssembly sandbox: it can reach what
+//! it was granted and nothing else, and if it crashes or loops, one call fails.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use stheno::Runtime;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Without a config every module runs on its local provider.
+//! let runtime = Runtime::builder().build().await?;
+//!
+//! let cache = runtime.cache();
+//! cache.set("price:42", &12.5).ttl(Duration::from_secs(30)).tags(["product:42"]).await?;
+//! assert_eq!(cache.get::<f64>("price:42").await?, Some(12.5));
+//! cache.clear_tags(["product:42"]).await?;
+//! assert_eq!(cache.get::<f64>("price:42").await?, None);
+//!
+//! let (seen, mut orders) = tokio::sync::mpsc::unbounded_channel();
+//! runtime
+//!     .events()
+//!     .subscribe("order.*", "mailer", move |event| {
+//!         let seen = seen.clone();
+//!         async move { Ok(seen.send(event.json::<u64>()?)?) }
+//!     })
+//!     .await?;
+//! runtime.events().publish("order.placed", &1001_u64).await?;
+//! assert_eq!(orders.recv().await, Some(1001));
+//!
+//! runtime.shutdown().await?;
+//! # Ok(()) }
+//! ```
+
+mod cache;
+mod error;
+mod events;
+mod runtime;
+
+pub use cache::{
+    Cache, ComputeError, Hit, MAX_ITEMS, MAX_KEY_BYTES, MAX_TAGS, MAX_VALUE_BYTES, NewEntry, Set,
+};
+pub use error::{Error, ErrorKind};
+pub use events::{
+    DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
+    Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
+};
+pub use runtime::{Builder, ProviderStatus, Runtime};
+pub use stheno_config as config;
+pub use stheno_engine::{Clock, ManualClock, ProviderInfo};

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Formatting and lints of both workspaces, where the toolchain has the parts.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+
+guests=guest-providers/Cargo.toml
+
+if cargo clippy --version >/dev/null 2>&1; then
+    scripts/step.py "lints" -- cargo clippy --locked --workspace --all-targets -- -D warnings
+    scripts/step.py "lints of the providers" -- cargo clippy --locked --workspace --all-targets \
+        --manifest-path $guests --target-dir "${CARGO_TARGET_DIR:-target}/guest-native" -- -D warnings
+else
+    say "lints were not checked, clippy is missing; to have them:  rustup component add clippy"
+fi
+
+if cargo fmt --version >/dev/null 2>&1; then
+    scripts/step.py "formatting" -- cargo fmt --all --check
+    scripts/step.py "formatting of the providers" -- cargo fmt --all --check --manifest-path $guests
+else
+    say "formatting was not checked, rustfmt is missing; to have it:  rustup component add rustfmt"
+fi

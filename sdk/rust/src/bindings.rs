@@ -1,0 +1,53 @@
+//! What wit-bindgen makes of the contracts in `wit/`; nothing is written here
+//! by hand.
+//!
+//! A provider's world is put together from two parts: `base`, which all have,
+//! and one that exports the module's interface. The linker unites the parts
+//! into the world that `wit/worlds.wit` names. Made whole, each world would
+//! bring types of its own for the lifecycle, and their export macros would
+//! clash.
+#![allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::indexing_slicing
+)]
+
+pub mod base {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "stheno:worlds/base",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_base_world",
+        default_bindings_module: "stheno_sdk::bindings::base",
+    });
+}
+
+pub mod cache {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world cache-part { export stheno:cache/cache@0.1.0; }",
+        world: "stheno:sdk/cache-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_cache_part",
+        default_bindings_module: "stheno_sdk::bindings::cache",
+    });
+}
+
+pub mod events {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world events-part { export stheno:events/events@0.1.0; }",
+        world: "stheno:sdk/events-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_events_part",
+        default_bindings_module: "stheno_sdk::bindings::events",
+    });
+}
