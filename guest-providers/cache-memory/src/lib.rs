@@ -1,7 +1,7 @@
 //! `cache-memory`: the cache module in the memory of one instance.
 //!
 //! This file is the seam to the host and holds no logic: it reads the clock
-//! once per call and hands over to [`store`], which never calls the host and
+//! once per call and hands over to `store`, which never calls the host and
 //! is tested natively.
 
 mod options;
@@ -21,7 +21,12 @@ struct CacheMemory {
 
 impl Lifecycle for CacheMemory {
     fn describe() -> Description {
-        Description::new("cache-memory", env!("CARGO_PKG_VERSION"), Instances::One, &["tags", "matching"])
+        Description::new(
+            "cache-memory",
+            env!("CARGO_PKG_VERSION"),
+            Instances::One,
+            &["tags", "matching"],
+        )
     }
 
     fn start(options: &str) -> Result<Self> {
@@ -43,7 +48,11 @@ impl Cache for CacheMemory {
     fn get_by_tags(&mut self, tags: Vec<String>) -> Result<Vec<Hit>> {
         let now = clock::monotonic_ms();
         self.store.sweep(tags.len(), now);
-        Ok(self.store.get_by_tags(&tags, now).map(|(key, value)| Hit { key: key.to_owned(), value: value.to_vec() }).collect())
+        Ok(self
+            .store
+            .get_by_tags(&tags, now)
+            .map(|(key, value)| Hit { key: key.to_owned(), value: value.to_vec() })
+            .collect())
     }
 
     fn set(&mut self, entries: Vec<Entry>) -> Result<()> {

@@ -41,7 +41,10 @@ mod tests {
     #[test]
     fn nothing_written_means_an_hour_100_000_entries_and_64_mib() {
         let limits = stheno_sdk::options::parse::<Options>("{}").unwrap().limits();
-        assert_eq!((limits.ttl_ms, limits.max_entries, limits.max_bytes), (3_600_000, 100_000, 64 << 20));
+        assert_eq!(
+            (limits.ttl_ms, limits.max_entries, limits.max_bytes),
+            (3_600_000, 100_000, 64 << 20)
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `events-local`: the events module in the memory of one instance.
 //!
 //! This file is the seam to the host and holds no logic: it reads the clocks
-//! once per call, logs, and hands over to [`broker`], which never calls the
+//! once per call, logs, and hands over to `broker`, which never calls the
 //! host and is tested natively.
 
 mod broker;
@@ -30,7 +30,9 @@ impl EventsLocal {
     fn log_dropped(&mut self) {
         let dropped = self.broker.take_dropped_letters();
         if dropped > 0 {
-            log::warn(&format!("dropped the oldest {dropped} dead letters: more than `dead_letters`; replay or raise it"));
+            log::warn(&format!(
+                "dropped the oldest {dropped} dead letters: more than `dead_letters`; replay or raise it"
+            ));
         }
     }
 }
@@ -80,7 +82,13 @@ impl Events for EventsLocal {
         Ok(status)
     }
 
-    fn pull(&mut self, subscriptions: Vec<String>, max: u32, _wait_ms: u64, lease_ms: u64) -> Result<Pulled> {
+    fn pull(
+        &mut self,
+        subscriptions: Vec<String>,
+        max: u32,
+        _wait_ms: u64,
+        lease_ms: u64,
+    ) -> Result<Pulled> {
         let pulled = self.broker.pull(&subscriptions, max, lease_ms, now());
         self.log_dropped();
         pulled

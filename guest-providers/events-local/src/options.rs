@@ -85,10 +85,16 @@ impl Options {
             ));
         }
         if retain_bytes >= max_bytes {
-            return Err(options::invalid("retain.bytes", "write a size below `max_bytes`, which includes it"));
+            return Err(options::invalid(
+                "retain.bytes",
+                "write a size below `max_bytes`, which includes it",
+            ));
         }
         if self.backoff.initial > self.backoff.max {
-            return Err(options::invalid("backoff.initial", "write a duration of at most `backoff.max`"));
+            return Err(options::invalid(
+                "backoff.initial",
+                "write a duration of at most `backoff.max`",
+            ));
         }
         Ok(Limits {
             attempts: u32::try_from(self.attempts.get()).unwrap_or(u32::MAX),
@@ -118,9 +124,15 @@ mod tests {
     #[test]
     fn nothing_written_means_what_the_readme_says() {
         let limits = limits("{}").unwrap();
-        assert_eq!((limits.attempts, limits.backoff.initial_ms, limits.backoff.max_ms), (5, 500, 60_000));
+        assert_eq!(
+            (limits.attempts, limits.backoff.initial_ms, limits.backoff.max_ms),
+            (5, 500, 60_000)
+        );
         assert_eq!((limits.max_events, limits.max_bytes), (100_000, 64 << 20));
-        assert_eq!((limits.retain_ms, limits.retain_events, limits.retain_bytes), (3_600_000, 10_000, 16 << 20));
+        assert_eq!(
+            (limits.retain_ms, limits.retain_events, limits.retain_bytes),
+            (3_600_000, 10_000, 16 << 20)
+        );
         assert_eq!(limits.dead_letters, 10_000);
     }
 

@@ -9,8 +9,9 @@
 //!   write to (otherwise there is no cache, and a warning says why);
 //! - it was made from exactly these bytes by an engine with exactly these
 //!   settings, which its name says;
-//! - its content has the digest that it begins with, so that a damaged or cut
-//!   file is compiled anew.
+//! - it begins with the digest of that component and its code together, so that
+//!   a damaged or cut file, or one that was put in another's place, is compiled
+//!   anew.
 //!
 //! Nothing else in Stheno takes precompiled code.
 
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const MAGIC: &[u8; 8] = b"STHENO\x00\x01";
+const MAGIC: &[u8; 8] = b"STHENO\x00\x02";
 const DIGEST_BYTES: usize = 32;
 
 /// A folder of precompiled code.
@@ -78,8 +79,8 @@ impl CompileCache {
     pub(crate) fn load(&self, engine: &Engine, digest: &ComponentDigest) -> Option<Component> {
         let path = self.path(digest);
         let file = std::fs::read(&path).ok()?;
-        let loaded = unseal(&file)
-            .ok_or_else(|| wasmtime::Error::msg("the file is damaged"))
+        let loaded = unseal(&file, digest)
+            .ok_or_else(|| wasmtime::Error::msg("the file is damaged, or another component's"))
             .and_then(|code| deserialize(engine, code));
         match loaded {
             Ok(component) => Some(component),
@@ -98,7 +99,7 @@ impl CompileCache {
             let code = component.serialize()?;
             let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
             file.write_all(MAGIC)?;
-            file.write_all(&Sha256::digest(&code))?;
+            file.write_all(&seal(digest, &code))?;
             file.write_all(&code)?;
             file.persist(&path)?;
             Ok(())
@@ -130,11 +131,16 @@ fn prepare(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The code in a file, if it is whole.
-fn unseal(file: &[u8]) -> Option<&[u8]> {
+/// What ties code to the component that it was made from.
+fn seal(component: &ComponentDigest, code: &[u8]) -> [u8; DIGEST_BYTES] {
+    Sha256::new().chain_update(component).chain_update(code).finalize().into()
+}
+
+/// The code in a file, if it is whole and was made from this component.
+fn unseal<'f>(file: &'f [u8], component: &ComponentDigest) -> Option<&'f [u8]> {
     let sealed = file.strip_prefix(MAGIC)?;
     let (expected, code) = sealed.split_at_checked(DIGEST_BYTES)?;
-    (Sha256::digest(code).as_slice() == expected).then_some(code)
+    (seal(component, code) == expected).then_some(code)
 }
 
 /// The one unsafe step of the runtime.
@@ -155,18 +161,19 @@ mod tests {
 
     #[test]
     fn a_cut_changed_or_foreign_file_is_not_code() {
-        let code = b"native code".to_vec();
+        let (component, code) = (digest(b"component"), b"native code".to_vec());
         let mut whole = MAGIC.to_vec();
-        whole.extend_from_slice(&Sha256::digest(&code));
+        whole.extend_from_slice(&seal(&component, &code));
         whole.extend_from_slice(&code);
-        assert_eq!(unseal(&whole), Some(code.as_slice()));
+        assert_eq!(unseal(&whole, &component), Some(code.as_slice()));
+        assert_eq!(unseal(&whole, &digest(b"another")), None);
         for length in 0..whole.len() {
-            assert_eq!(unseal(&whole[..length]), None, "cut to {length}");
+            assert_eq!(unseal(&whole[..length], &component), None, "cut to {length}");
         }
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert_eq!(unseal(&changed), None, "changed at {at}");
+            assert_eq!(unseal(&changed, &component), None, "changed at {at}");
         }
     }
 

@@ -141,6 +141,14 @@ impl<M: Module> Blueprint<M> {
             Some(trap) => trap.to_string(),
             None => format!("{:#}", trap.root_cause()),
         };
+        // wasmtime has no type for this one.
+        if reason.contains("fuel allocated for hostcalls") {
+            return Error::Internal(format!(
+                "{name} was stopped: more bytes passed to the host in one call than \
+                 limits.host_bytes = \"{}\"",
+                self.limits.host_bytes.get()
+            ));
+        }
         Error::Internal(format!("{name} trapped: {reason}"))
     }
 }

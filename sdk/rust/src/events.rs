@@ -8,8 +8,8 @@ use crate::bindings::events::exports::stheno::events::events as wit;
 use crate::provider::{Component, Hosted, Lifecycle, Result};
 
 pub use wit::{
-    Backoff, DeadLetter, DeadLetterPage, Delivery, Event, Message, Outcome, Pulled, Subscription, SubscriptionStatus,
-    Verdict,
+    Backoff, DeadLetter, DeadLetterPage, Delivery, Event, Message, Outcome, Pulled, Subscription,
+    SubscriptionStatus, Verdict,
 };
 
 /// A provider of the events module: a state machine that the host publishes
@@ -69,7 +69,13 @@ pub trait Events: Lifecycle {
     /// # Errors
     ///
     /// `not-found` naming a subscription that does not exist.
-    fn pull(&mut self, subscriptions: Vec<String>, max: u32, wait_ms: u64, lease_ms: u64) -> Result<Pulled>;
+    fn pull(
+        &mut self,
+        subscriptions: Vec<String>,
+        max: u32,
+        wait_ms: u64,
+        lease_ms: u64,
+    ) -> Result<Pulled>;
 
     /// Records outcomes and gives the tokens that were no longer leased.
     ///
@@ -92,8 +98,12 @@ pub trait Events: Lifecycle {
     ///
     /// `not-found` for an unknown subscription, `unsupported` without
     /// `dead-letters`.
-    fn dead_letters(&mut self, subscription: Option<String>, after: Option<String>, max: u32)
-    -> Result<DeadLetterPage>;
+    fn dead_letters(
+        &mut self,
+        subscription: Option<String>,
+        after: Option<String>,
+        max: u32,
+    ) -> Result<DeadLetterPage>;
 
     /// Makes them due again with all their attempts, and says how many.
     ///
@@ -151,7 +161,11 @@ impl<P: Events + Hosted> wit::Guest for Component<P> {
         P::call(|p| p.extend(tokens, lease_ms))
     }
 
-    fn dead_letters(subscription: Option<String>, after: Option<String>, max: u32) -> Result<DeadLetterPage> {
+    fn dead_letters(
+        subscription: Option<String>,
+        after: Option<String>,
+        max: u32,
+    ) -> Result<DeadLetterPage> {
         P::call(|p| p.dead_letters(subscription, after, max))
     }
 

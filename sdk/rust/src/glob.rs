@@ -74,7 +74,9 @@ mod tests {
         match pattern.split_first() {
             None => text.is_empty(),
             Some((&'*', rest)) => (0..=text.len()).any(|n| defined(rest, &text[n..])),
-            Some((c, rest)) => text.split_first().is_some_and(|(t, left)| t == c && defined(rest, left)),
+            Some((c, rest)) => {
+                text.split_first().is_some_and(|(t, left)| t == c && defined(rest, left))
+            }
         }
     }
 

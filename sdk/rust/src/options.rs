@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn good_options_are_read() {
         let options: Options =
-            parse(r#"{"ttl":"1h","max_bytes":"8KiB","max_entries":7,"nested":{"age":"2s"}}"#).unwrap();
+            parse(r#"{"ttl":"1h","max_bytes":"8KiB","max_entries":7,"nested":{"age":"2s"}}"#)
+                .unwrap();
         assert_eq!(options.ttl, Some(Duration::from_secs(3600)));
         assert_eq!(options.max_bytes, Some(Size::from_bytes(8192)));
         assert_eq!(options.max_entries.map(Whole::get), Some(7));

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, Unexpected, Visitor};
 
-const DURATIONS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const DURATIONS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// A length of time of at least a millisecond, written such as `"30s"`,
@@ -110,7 +111,8 @@ impl Visitor<'_> for Scaled {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expecting = "a duration above zero such as \"500ms\", \"30s\", \"10m\", \"1h\" or \"7d\"";
+        let expecting =
+            "a duration above zero such as \"500ms\", \"30s\", \"10m\", \"1h\" or \"7d\"";
         deserializer.deserialize_str(Scaled { units: &DURATIONS, expecting }).map(Self)
     }
 }
@@ -142,10 +144,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
             }
         }
 
-        deserializer
-            .deserialize_u64(Within::<MIN, MAX>)
-            .map(Self)
-            .map_err(D::Error::custom)
+        deserializer.deserialize_u64(Within::<MIN, MAX>).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -175,7 +174,21 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for text in ["", "s", "30", "30 s", " 30s", "-1s", "+1s", "1.5h", "1H", "0s", "0ms", "99999999999999999h", "٣s"] {
+        for text in [
+            "",
+            "s",
+            "30",
+            "30 s",
+            " 30s",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "1H",
+            "0s",
+            "0ms",
+            "99999999999999999h",
+            "٣s",
+        ] {
             assert_eq!(duration(text), None, "{text:?}");
         }
         for text in ["", "64", "64MB", "64mib", "64 MiB", "-1B", "0B", "99999999999999GiB"] {

@@ -1,1 +1,97 @@
-fn main() {}
+//! The benchmarks behind `docs/performance.md`.
+//!
+//! Each measurement stands beside its native equivalent, taken in the same
+//! process just before it: absolute figures drift with the machine, the ratio
+//! much less. Run them with `./justw bench [NAME] [--json]`.
+
+mod cache_memory;
+mod events_local;
+mod measure;
+mod native;
+mod start;
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use measure::Row;
+
+/// Measures Stheno beside its native equivalents.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything if not said.
+    #[arg(value_enum)]
+    bench: Option<Bench>,
+    /// One JSON object per line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// How long each case runs, in milliseconds.
+    #[arg(long, default_value_t = 3_000)]
+    millis: u64,
+    /// How many threads run the callers.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// The cache on its local provider.
+    CacheMemory,
+    /// The events on their local provider.
+    EventsLocal,
+    /// From `stheno up` to ready.
+    Start,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(arguments.threads)
+        .enable_all()
+        .build()?;
+    let span = Duration::from_millis(arguments.millis);
+    let wanted = |bench| arguments.bench.is_none_or(|only| only == bench);
+    let mut print = Printer { json: arguments.json, headed: false };
+    if wanted(Bench::CacheMemory) {
+        runtime.block_on(cache_memory::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::EventsLocal) {
+        runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::Start) {
+        runtime.block_on(start::run(&mut |row| print.row(&row)))?;
+    }
+    Ok(())
+}
+
+struct Printer {
+    json: bool,
+    headed: bool,
+}
+
+impl Printer {
+    fn row(&mut self, row: &Row) {
+        if self.json {
+            println!("{}", serde_json::json!(row));
+            return;
+        }
+        if !std::mem::replace(&mut self.headed, true) {
+            println!(
+                "{:<14} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
+                "bench", "case", "callers", "ops/s", "p50 µs", "p99 µs", "CPU µs", "baseline",
+                "its ops/s", "ratio"
+            );
+        }
+        let (baseline, its, ratio) = match (&row.baseline, row.baseline_ops_per_s, row.ratio) {
+            (Some(name), Some(its), Some(ratio)) => {
+                (name.as_str(), format!("{its:.0}"), format!("{ratio:.2}"))
+            }
+            _ => ("-", "-".into(), "-".into()),
+        };
+        println!(
+            "{:<14} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
+            row.bench, row.case, row.callers, row.ops_per_s, row.p50_us, row.p99_us,
+            row.cpu_us_per_op,
+        );
+    }
+}

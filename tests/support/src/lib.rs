@@ -1,1 +1,13 @@
+//! What several test suites need: where the built guests are, and what this
+//! process holds.
+//!
+//! Nothing here knows the runtime, so that every crate of the workspace may use
+//! it in its tests. Helpers that start a runtime belong to the suite that does.
 
+#![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
+
+mod guests;
+mod process;
+
+pub use guests::{compile_cache, guest, guest_bytes};
+pub use process::Footprint;

@@ -121,7 +121,11 @@ impl Store {
     }
 
     /// Every live entry with at least one of the tags, once.
-    pub(crate) fn get_by_tags(&mut self, tags: &[String], now: u64) -> impl Iterator<Item = (&str, &[u8])> {
+    pub(crate) fn get_by_tags(
+        &mut self,
+        tags: &[String],
+        now: u64,
+    ) -> impl Iterator<Item = (&str, &[u8])> {
         let mut ids: Vec<u32> = Vec::new();
         for tag in tags {
             if let Some(tag) = self.tags.find(self.hash(tag), tag) {
@@ -159,7 +163,11 @@ impl Store {
             let weight = weight(&entry.key, &entry.value, entry.tags.iter().map(String::as_str));
             if weight > max_bytes && entry.ttl_ms != Some(0) {
                 self.remove(&entry.key);
-                refusal.get_or_insert_with(|| TooLarge { key: entry.key.clone(), weight, max_bytes });
+                refusal.get_or_insert_with(|| TooLarge {
+                    key: entry.key.clone(),
+                    weight,
+                    max_bytes,
+                });
             }
         }
         if let Some(refusal) = refusal {
@@ -206,8 +214,12 @@ impl Store {
             self.bytes = 0;
             return;
         }
-        let matching: Vec<u32> =
-            self.slots.iter().filter(|(_, stored)| pattern.matches(&stored.key)).map(|(id, _)| id as u32).collect();
+        let matching: Vec<u32> = self
+            .slots
+            .iter()
+            .filter(|(_, stored)| pattern.matches(&stored.key))
+            .map(|(id, _)| id as u32)
+            .collect();
         for id in matching {
             self.take(id);
         }
@@ -252,7 +264,8 @@ impl Store {
         self.tag(id, tags);
         self.bytes += self.weigh(id);
         let slots = &self.slots;
-        self.by_key.insert_unique(hash, id, |&id| slots.get(id as usize).map_or(0, |stored| stored.hash));
+        self.by_key
+            .insert_unique(hash, id, |&id| slots.get(id as usize).map_or(0, |stored| stored.hash));
         self.deadlines.insert(id, deadline);
         self.recency.insert(id);
     }
@@ -277,7 +290,11 @@ impl Store {
 
     fn weigh(&self, id: u32) -> u64 {
         let names = |stored: &Stored| {
-            weight(&stored.key, &stored.value, stored.tags.iter().map(|tag| self.tags.name(tag.tag)))
+            weight(
+                &stored.key,
+                &stored.value,
+                stored.tags.iter().map(|tag| self.tags.name(tag.tag)),
+            )
         };
         self.slots.get(id as usize).map_or(0, names)
     }

@@ -44,8 +44,11 @@ fn check(store: &Store) {
     }
     assert_eq!(store.tags.len(), names.len(), "a tag without members stays");
     let carried: usize = store.slots.iter().map(|(_, stored)| stored.tags.len()).sum();
-    let members: usize =
-        names.iter().filter_map(|n| store.tags.find(store.hash(n), n)).map(|t| store.tags.members(t).len()).sum();
+    let members: usize = names
+        .iter()
+        .filter_map(|n| store.tags.find(store.hash(n), n))
+        .map(|t| store.tags.members(t).len())
+        .sum();
     assert_eq!(carried, members);
 }
 
@@ -64,7 +67,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let key = || "[ab]{1,3}";
     let tags = || prop::collection::vec("[xyz]", 0..4);
-    let ttl = prop_oneof![Just(None), Just(Some(0)), (1u64..60).prop_map(Some), Just(Some(u64::MAX))];
+    let ttl =
+        prop_oneof![Just(None), Just(Some(0)), (1u64..60).prop_map(Some), Just(Some(u64::MAX))];
     prop_oneof![
         6 => (key(), prop::collection::vec(any::<u8>(), 0..6), ttl, tags()).prop_map(|(k, v, t, g)| Op::Set(k, v, t, g)),
         4 => key().prop_map(Op::Get),
@@ -80,7 +84,8 @@ fn op() -> impl Strategy<Value = Op> {
 type Model = BTreeMap<String, (Vec<u8>, u64, BTreeSet<String>)>;
 
 fn tagged(model: &Model, tags: &[String], now: u64) -> BTreeMap<String, Vec<u8>> {
-    let hit = |e: &(Vec<u8>, u64, BTreeSet<String>)| now < e.1 && tags.iter().any(|t| e.2.contains(t));
+    let hit =
+        |e: &(Vec<u8>, u64, BTreeSet<String>)| now < e.1 && tags.iter().any(|t| e.2.contains(t));
     model.iter().filter(|(_, e)| hit(e)).map(|(k, e)| (k.clone(), e.0.clone())).collect()
 }
 
@@ -216,7 +221,10 @@ fn an_entry_too_large_refuses_the_call_and_does_not_leave_the_old_value() {
     set(&mut store, "big", b"old", 0);
     let entries = vec![entry("small", b"s", None, &[]), entry("big", &[0; 2_000], None, &["t"])];
     let weight = ENTRY_OVERHEAD + 3 + 2_000 + TAG_OVERHEAD + 1;
-    assert_eq!(store.set(entries, 0), Err(TooLarge { key: "big".to_owned(), weight, max_bytes: 1_000 }));
+    assert_eq!(
+        store.set(entries, 0),
+        Err(TooLarge { key: "big".to_owned(), weight, max_bytes: 1_000 })
+    );
     assert_eq!(get(&mut store, "big", 0), None);
     assert_eq!(get(&mut store, "small", 0), None);
     check(&store);
@@ -238,7 +246,7 @@ fn memory_of_expired_entries_is_freed_although_nobody_asks_for_them() {
         store.set(vec![entry(&format!("k{n}"), b"v", Some(1 + n), &["t"])], 0).unwrap();
     }
     let mut calls = 0;
-    while store.by_key.len() > 0 {
+    while !store.by_key.is_empty() {
         store.sweep(1, 5_000);
         calls += 1;
     }
@@ -256,5 +264,22 @@ fn every_odd_key_is_its_own() {
     }
     for key in keys {
         assert_eq!(get(&mut store, key, 0), Some(key.as_bytes().to_vec()), "{key:?}");
+    }
+}
+
+#[test]
+fn finding_an_entry_by_key_or_tag_saves_it_from_eviction() {
+    for by_tag in [false, true] {
+        let mut store = store(Limits { max_entries: 2, ..WIDE });
+        let entries = vec![entry("used", b"", None, &["t"]), entry("unused", b"", None, &[])];
+        store.set(entries, 0).unwrap();
+        if by_tag {
+            assert_eq!(store.get_by_tags(&["t".to_owned()], 0).count(), 1);
+        } else {
+            assert!(store.get("used", 0).is_some());
+        }
+        set(&mut store, "new", b"", 0);
+        assert!(store.get("used", 0).is_some(), "by tag: {by_tag}");
+        assert!(store.get("unused", 0).is_none(), "by tag: {by_tag}");
     }
 }

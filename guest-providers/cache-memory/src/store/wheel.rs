@@ -8,7 +8,10 @@
 //! heap (log n, with cache misses) and sampling (never sure to find anything)
 //! are not.
 
-#![allow(clippy::indexing_slicing, reason = "ids and buckets are made here and by the slab, never outside")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "ids and buckets are made here and by the slab, never outside"
+)]
 
 const DIGIT: u32 = 6;
 const BUCKETS: usize = 1 << DIGIT;
@@ -41,7 +44,13 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { time: 0, heads: vec![NONE; RINGS * BUCKETS], begun: 0, occupied: [0; RINGS], nodes: Vec::new() }
+        Self {
+            time: 0,
+            heads: vec![NONE; RINGS * BUCKETS],
+            begun: 0,
+            occupied: [0; RINGS],
+            nodes: Vec::new(),
+        }
     }
 
     pub(super) fn deadline(&self, id: u32) -> u64 {
@@ -124,7 +133,11 @@ impl Wheel {
         let ring = self.occupied.iter().position(|&bits| bits != 0)?;
         let within = self.occupied[ring].trailing_zeros() as usize;
         let shift = ring as u32 * DIGIT;
-        let above = self.time.checked_shr(shift + DIGIT).and_then(|t| t.checked_shl(shift + DIGIT)).unwrap_or(0);
+        let above = self
+            .time
+            .checked_shr(shift + DIGIT)
+            .and_then(|t| t.checked_shl(shift + DIGIT))
+            .unwrap_or(0);
         Some((ring * BUCKETS + within, above | ((within as u64) << shift)))
     }
 }

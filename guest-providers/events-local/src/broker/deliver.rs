@@ -38,7 +38,13 @@ impl Broker {
         indices.iter().filter_map(status).collect()
     }
 
-    pub(crate) fn pull(&mut self, ids: &[String], max: u32, lease_ms: u64, now: Now) -> Result<Pulled> {
+    pub(crate) fn pull(
+        &mut self,
+        ids: &[String],
+        max: u32,
+        lease_ms: u64,
+        now: Now,
+    ) -> Result<Pulled> {
         self.tidy(now);
         let deadline = deadline(lease_ms, now)?;
         let mut indices = ids.iter().map(|id| self.find(id)).collect::<Result<Vec<_>>>()?;
@@ -55,7 +61,10 @@ impl Broker {
         if let &[index] = indices.as_slice() {
             let mut batch = None;
             while deliveries.len() < max && room > 0 {
-                let Some(delivery) = self.lease_first(index, &mut batch, deadline, &mut room) else { break };
+                let Some(delivery) = self.lease_first(index, &mut batch, deadline, &mut room)
+                else {
+                    break;
+                };
                 deliveries.push(delivery);
             }
         } else {
@@ -65,10 +74,14 @@ impl Broker {
                 let rank = broker.subscriptions.get(*indices.get(place)?)?.queue.first()?;
                 Some(Reverse((rank, place)))
             };
-            let mut firsts: BinaryHeap<_> = (0..indices.len()).filter_map(|place| first_of(self, place)).collect();
+            let mut firsts: BinaryHeap<_> =
+                (0..indices.len()).filter_map(|place| first_of(self, place)).collect();
             while deliveries.len() < max && room > 0 {
                 let Some(Reverse((_, place))) = firsts.pop() else { break };
-                let (Some(&index), Some(batch)) = (indices.get(place), batches.get_mut(place)) else { break };
+                let (Some(&index), Some(batch)) = (indices.get(place), batches.get_mut(place))
+                else {
+                    break;
+                };
                 deliveries.extend(self.lease_first(index, batch, deadline, &mut room));
                 firsts.extend(first_of(self, place));
             }
@@ -90,14 +103,20 @@ impl Broker {
     }
 
     /// Prolongs leases and gives the tokens that were not leased any more.
-    pub(crate) fn extend(&mut self, tokens: Vec<String>, lease_ms: u64, now: Now) -> Result<Vec<String>> {
+    pub(crate) fn extend(
+        &mut self,
+        tokens: Vec<String>,
+        lease_ms: u64,
+        now: Now,
+    ) -> Result<Vec<String>> {
         self.tidy(now);
         let deadline = deadline(lease_ms, now)?;
         // Tokens of one pull follow each other: most go into the same batch.
         let mut last: Option<(usize, usize)> = None;
         let mut lost = Vec::new();
         for text in tokens {
-            let found = Token::parse(&text).and_then(|token| Some((token, self.leases.find(token, now.ms)?)));
+            let found = Token::parse(&text)
+                .and_then(|token| Some((token, self.leases.find(token, now.ms)?)));
             let Some((token, (index, _))) = found else {
                 lost.push(text);
                 continue;
@@ -142,11 +161,18 @@ impl Broker {
         self.queued -= 1;
         pending.made = pending.made.saturating_add(1);
         *room = room.saturating_sub(pending.body.bytes());
-        let (event, attempt, attempts) = (pending.body.to_event(), pending.made, pending.body.attempts());
+        let (event, attempt, attempts) =
+            (pending.body.to_event(), pending.made, pending.body.attempts());
         let ends = &mut subscribed.ends;
         let batch = *batch.get_or_insert_with(|| self.leases.open(index, deadline, ends));
         let token = self.leases.lease(pending, batch, ends).to_text();
-        Some(Delivery { token, subscription: subscribed.terms.id.clone(), event, attempt, attempts })
+        Some(Delivery {
+            token,
+            subscription: subscribed.terms.id.clone(),
+            event,
+            attempt,
+            attempts,
+        })
     }
 
     /// When something comes due next: a delay that ends, or a lease. Whoever
@@ -199,7 +225,8 @@ impl Broker {
     fn bury(&mut self, index: usize, pending: Pending, mut reason: String, now: Now) {
         reason.truncate(reason.floor_char_boundary(MAX_REASON));
         let Pending { body, made } = pending;
-        let number = self.dead.push(Dead { body, subscription: index, made, reason, died_ms: now.unix_ms });
+        let number =
+            self.dead.push(Dead { body, subscription: index, made, reason, died_ms: now.unix_ms });
         if let Some(subscribed) = self.subscriptions.get_mut(index) {
             subscribed.dead.insert(number);
         }

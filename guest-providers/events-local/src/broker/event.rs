@@ -57,20 +57,27 @@ impl Draft {
     pub(super) fn new(message: Message, limits: &Limits, usage: &Usage) -> Result<Self> {
         let priority = message.priority.unwrap_or(DEFAULT_PRIORITY);
         if !(1..=LAST_PRIORITY).contains(&priority) {
-            let text = format!("`priority` is {priority}; write 1 (first) to {LAST_PRIORITY} (last)");
+            let text =
+                format!("`priority` is {priority}; write 1 (first) to {LAST_PRIORITY} (last)");
             return Err(Error::InvalidArgument(text));
         }
         let attempts = message.attempts.unwrap_or(limits.attempts);
         if attempts == 0 {
             return Err(Error::InvalidArgument("`attempts` is 0; write at least 1".to_owned()));
         }
-        let pairs: u64 = message.metadata.iter().map(|(k, v)| PAIR_OVERHEAD + (k.len() + v.len()) as u64).sum();
+        let pairs: u64 =
+            message.metadata.iter().map(|(k, v)| PAIR_OVERHEAD + (k.len() + v.len()) as u64).sum();
         let bytes = EVENT_OVERHEAD + (message.name.len() + message.data.len()) as u64 + pairs;
         if bytes > limits.max_bytes {
-            let text = format!("event `{}` takes {bytes} bytes and `max_bytes` is {}", message.name, limits.max_bytes);
+            let text = format!(
+                "event `{}` takes {bytes} bytes and `max_bytes` is {}",
+                message.name, limits.max_bytes
+            );
             return Err(Error::InvalidArgument(text));
         }
-        let backoff = message.backoff.map_or(limits.backoff, |b| Backoff { initial_ms: b.initial_ms, max_ms: b.max_ms });
+        let backoff = message
+            .backoff
+            .map_or(limits.backoff, |b| Backoff { initial_ms: b.initial_ms, max_ms: b.max_ms });
         Ok(Self {
             name: message.name,
             data: message.data,

@@ -23,7 +23,12 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn new(hasher: Hasher) -> Self {
-        Self { by_name: HashMap::with_hasher(hasher), ends: BTreeMap::new(), next_number: 0, staged: 0 }
+        Self {
+            by_name: HashMap::with_hasher(hasher),
+            ends: BTreeMap::new(),
+            next_number: 0,
+            staged: 0,
+        }
     }
 
     /// Messages in all groups.

@@ -56,7 +56,8 @@ impl Leases {
 
     /// Begins a batch. A lease must join it next.
     pub(super) fn open(&mut self, subscription: usize, deadline: u64, ends: &mut Ends) -> usize {
-        let batch = self.batches.insert(Batch { subscription, deadline, members: Vec::new(), open: 0 });
+        let batch =
+            self.batches.insert(Batch { subscription, deadline, members: Vec::new(), open: 0 });
         ends.by_deadline.insert((deadline, batch));
         batch
     }

@@ -26,7 +26,9 @@ impl Broker {
         let after = match after {
             None => None,
             Some(text) => Some(ids::parse_name(text).ok_or_else(|| {
-                Error::InvalidArgument(format!("`after` is `{text}`; write the `next` of the page before"))
+                Error::InvalidArgument(format!(
+                    "`after` is `{text}`; write the `next` of the page before"
+                ))
             })?),
         };
         let of = subscription.map(|id| self.find(id)).transpose()?;
@@ -36,12 +38,15 @@ impl Broker {
         }
 
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut numbers: Box<dyn Iterator<Item = u64>> = match of.map(|index| self.subscriptions.get(index)) {
-            None => Box::new(self.dead.after(after)),
-            Some(subscribed) => {
-                Box::new(subscribed.into_iter().flat_map(|s| s.dead.range((from, Bound::Unbounded)).copied()))
-            }
-        };
+        let mut numbers: Box<dyn Iterator<Item = u64>> =
+            match of.map(|index| self.subscriptions.get(index)) {
+                None => Box::new(self.dead.after(after)),
+                Some(subscribed) => Box::new(
+                    subscribed
+                        .into_iter()
+                        .flat_map(|s| s.dead.range((from, Bound::Unbounded)).copied()),
+                ),
+            };
         let max = usize::try_from(max).unwrap_or(MAX_ITEMS).min(MAX_ITEMS);
         let mut items = Vec::new();
         let mut room = MAX_ANSWER_BYTES;
@@ -92,7 +97,11 @@ impl Broker {
     fn letter(&self, number: u64, dead: &Dead) -> DeadLetter {
         DeadLetter {
             id: ids::name(number),
-            subscription: self.subscriptions.get(dead.subscription).map(|s| s.terms.id.clone()).unwrap_or_default(),
+            subscription: self
+                .subscriptions
+                .get(dead.subscription)
+                .map(|s| s.terms.id.clone())
+                .unwrap_or_default(),
             event: dead.body.to_event(),
             attempts: dead.made,
             reason: dead.reason.clone(),

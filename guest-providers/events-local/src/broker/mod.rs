@@ -91,7 +91,10 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn new(limits: Limits, now: Now, seed: u64) -> Self {
         static SHARED: OnceLock<SharedSeed> = OnceLock::new();
-        let hasher = Hasher::with_seed(seed, SHARED.get_or_init(|| SharedSeed::from_u64(seed.rotate_left(32))));
+        let hasher = Hasher::with_seed(
+            seed,
+            SHARED.get_or_init(|| SharedSeed::from_u64(seed.rotate_left(32))),
+        );
         let origin = ids::origin(now.unix_ms, seed);
         Self {
             limits,
@@ -111,12 +114,19 @@ impl Broker {
     pub(crate) fn publish(&mut self, messages: Vec<Message>, now: Now) -> Result<Vec<String>> {
         self.tidy(now);
         let drafts = self.check(messages)?;
-        let routes: Vec<_> = drafts.iter().map(|draft| self.subscriptions.route(&draft.name)).collect();
+        let routes: Vec<_> =
+            drafts.iter().map(|draft| self.subscriptions.route(&draft.name)).collect();
         self.fits(places(&routes), 0)?;
         Ok(self.deliver(drafts, &routes, now).map(ids::name).collect())
     }
 
-    pub(crate) fn stage(&mut self, group: String, ttl_ms: u64, messages: Vec<Message>, now: Now) -> Result<()> {
+    pub(crate) fn stage(
+        &mut self,
+        group: String,
+        ttl_ms: u64,
+        messages: Vec<Message>,
+        now: Now,
+    ) -> Result<()> {
         self.tidy(now);
         if ttl_ms == 0 {
             return Err(Error::InvalidArgument("`ttl-ms` is 0; write at least 1".to_owned()));
@@ -132,7 +142,8 @@ impl Broker {
         // The room is made sure of before the group is touched, so that a
         // refusal leaves it whole.
         let drafts = self.groups.drafts(group);
-        let routes: Vec<_> = drafts.iter().map(|draft| self.subscriptions.route(&draft.name)).collect();
+        let routes: Vec<_> =
+            drafts.iter().map(|draft| self.subscriptions.route(&draft.name)).collect();
         self.fits(places(&routes), routes.len())?;
         let drafts = self.groups.take(group);
         Ok(self.deliver(drafts, &routes, now).count() as u64)
@@ -140,14 +151,20 @@ impl Broker {
 
     pub(crate) fn discard(&mut self, group: &str, names: &[String], now: Now) -> u64 {
         self.tidy(now);
-        let discarded = if names.is_empty() { self.groups.take(group).len() } else { self.groups.discard(group, names) };
+        let discarded = if names.is_empty() {
+            self.groups.take(group).len()
+        } else {
+            self.groups.discard(group, names)
+        };
         discarded as u64
     }
 
     pub(crate) fn subscribe(&mut self, terms: Subscription, now: Now) -> Result<()> {
         self.tidy(now);
         if terms.idle_ttl_ms == Some(0) {
-            return Err(Error::InvalidArgument("`idle-ttl-ms` is 0; write at least 1, or leave it out".to_owned()));
+            return Err(Error::InvalidArgument(
+                "`idle-ttl-ms` is 0; write at least 1, or leave it out".to_owned(),
+            ));
         }
         if let Some(index) = self.subscriptions.find(&terms.id)
             && let Some(existing) = self.subscriptions.get_mut(index)
@@ -164,15 +181,21 @@ impl Broker {
             return Ok(());
         }
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            let text = format!("there are {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe some that nobody needs");
+            let text = format!(
+                "there are {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe some that nobody needs"
+            );
             return Err(Error::Unavailable(text));
         }
         let receives_retained = terms.retained;
         let index = self.subscriptions.add(terms, now.ms);
         if receives_retained {
             let matching = |kept: &&kept::Kept| self.subscriptions.matches(index, kept.body.name());
-            let found: Vec<_> =
-                self.retained.iter().filter(matching).map(|kept| (Rc::clone(&kept.body), kept.due)).collect();
+            let found: Vec<_> = self
+                .retained
+                .iter()
+                .filter(matching)
+                .map(|kept| (Rc::clone(&kept.body), kept.due))
+                .collect();
             if let Err(full) = self.fits(found.len(), 0) {
                 self.drop_subscription(index);
                 return Err(full);
@@ -210,7 +233,9 @@ impl Broker {
     }
 
     fn find(&self, id: &str) -> Result<usize> {
-        self.subscriptions.find(id).ok_or_else(|| Error::NotFound(format!("there is no subscription `{id}`")))
+        self.subscriptions
+            .find(id)
+            .ok_or_else(|| Error::NotFound(format!("there is no subscription `{id}`")))
     }
 
     fn check(&self, messages: Vec<Message>) -> Result<Vec<Draft>> {
@@ -218,7 +243,11 @@ impl Broker {
     }
 
     fn held(&self) -> usize {
-        self.queued + self.leases.len() + self.groups.staged() + self.retained.len() + self.dead.len()
+        self.queued
+            + self.leases.len()
+            + self.groups.staged()
+            + self.retained.len()
+            + self.dead.len()
     }
 
     /// Whether so many more can be held when so many others go. The bytes were
@@ -243,7 +272,12 @@ impl Broker {
     }
 
     /// Publishes drafts along their routes and gives the numbers of the events.
-    fn deliver(&mut self, drafts: Vec<Draft>, routes: &[Rc<[usize]>], now: Now) -> impl Iterator<Item = u64> + use<> {
+    fn deliver(
+        &mut self,
+        drafts: Vec<Draft>,
+        routes: &[Rc<[usize]>],
+        now: Now,
+    ) -> impl Iterator<Item = u64> + use<> {
         let first = self.next_event;
         for (draft, route) in drafts.into_iter().zip(routes) {
             let due = now.ms.saturating_add(draft.delay_ms);
@@ -251,7 +285,11 @@ impl Broker {
             self.next_event = self.next_event.wrapping_add(1);
             for &index in route.iter() {
                 if let Some(subscribed) = self.subscriptions.get_mut(index) {
-                    subscribed.queue.push_delayed(Pending { body: Rc::clone(&body), made: 0 }, due, now.ms);
+                    subscribed.queue.push_delayed(
+                        Pending { body: Rc::clone(&body), made: 0 },
+                        due,
+                        now.ms,
+                    );
                     self.queued += 1;
                 }
             }

@@ -67,7 +67,8 @@ impl Queue {
 
     pub(super) fn push(&mut self, pending: Pending) {
         let rank = pending.body.rank();
-        if rank.0 == DEFAULT_PRIORITY && self.line.back().is_none_or(|last| last.body.rank() < rank) {
+        if rank.0 == DEFAULT_PRIORITY && self.line.back().is_none_or(|last| last.body.rank() < rank)
+        {
             self.line.push_back(pending);
         } else {
             self.ranked.push(Ranked(pending));

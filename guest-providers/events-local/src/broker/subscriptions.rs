@@ -123,7 +123,8 @@ impl Subscriptions {
         if let Some(route) = self.routes.by_name.get(name) {
             return Rc::clone(route);
         }
-        let route: Rc<[usize]> = self.all.iter().filter(|(_, s)| s.glob.matches(name)).map(|(index, _)| index).collect();
+        let route: Rc<[usize]> =
+            self.all.iter().filter(|(_, s)| s.glob.matches(name)).map(|(index, _)| index).collect();
         let places = 32 + name.len() / 4 + route.len();
         if self.routes.places + places > ROUTE_PLACES {
             self.forget_routes();

@@ -15,23 +15,28 @@ use std::time::Duration;
 use stheno_contracts::Error as Contract;
 use stheno_contracts::events as contract;
 use stheno_engine::{Batch, Clock, Coalescer, EventsModule, Provider};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::args::{self, MAX_ITEMS};
 use super::{
     DeadLetter, DeadLetterPage, Delivery, Event, Pulled, Subscription, SubscriptionStatus, Verdict,
     at,
 };
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// The most events and about the most bytes that go in one call.
 const BATCH_EVENTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// How long a provider of many instances may wait in one pull, and so the
+/// longest that going away or stopping waits for it.
+pub(super) const PULL_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Calls {
     provider: Provider<EventsModule>,
     publish: Coalescer<PublishBatch>,
     clock: Clock,
+    /// Each pull that waits holds a receiver.
+    stop: watch::Sender<bool>,
 }
 
 struct PublishBatch {
@@ -43,7 +48,7 @@ impl Calls {
     pub(super) fn new(provider: Provider<EventsModule>, clock: Clock) -> Self {
         let batch = PublishBatch { provider: provider.clone(), activity: watch::channel(()).0 };
         let waiting = provider.limits().queue.get() as usize;
-        Self { publish: Coalescer::new(batch, waiting), provider, clock }
+        Self { publish: Coalescer::new(batch, waiting), provider, clock, stop: watch::channel(false).0 }
     }
 
     pub(super) fn provider(&self) -> &Provider<EventsModule> {
@@ -147,25 +152,56 @@ impl Calls {
         Ok(pulled.await?.into())
     }
 
-    /// Looks again and again until something is due or `wait` has passed.
+    /// Looks again and again until something is due or `wait` has passed. It
+    /// looks in a task of its own: if who asked goes away meanwhile, what was
+    /// pulled for him is given back.
     pub(super) async fn pull_waiting(
-        &self,
+        self: &Arc<Self>,
         subscription: String,
         max: u32,
         wait: Duration,
         lease: Duration,
     ) -> Result<Vec<Delivery>, Error> {
+        let calls = Arc::clone(self);
+        let mut stop = self.stop.subscribe();
+        let (mut reply, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            let gone = async {
+                tokio::select! {
+                    () = reply.closed() => {}
+                    // An error is a runtime that was dropped, so it stops too.
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            };
+            let pulled = calls.look(subscription, max, wait, lease, gone).await;
+            // Where it cannot be sent it is dropped, which gives it back.
+            let _ = reply.send(pulled.map(|deliveries| Unclaimed { deliveries, calls, stop }));
+        });
+        match answer.await {
+            Ok(pulled) => pulled.map(Unclaimed::claim),
+            Err(_) => {
+                Err(Error::new(ErrorKind::Internal, "the pull ended without an answer"))
+            }
+        }
+    }
+
+    /// Looks until something is due, `wait` has passed, or `gone` has ended. A
+    /// call under way is never dropped: what it brings is leased already.
+    async fn look(
+        &self,
+        subscription: String,
+        max: u32,
+        wait: Duration,
+        lease: Duration,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Vec<Delivery>, Error> {
+        tokio::pin!(gone);
         let mut activity = self.activity();
         let deadline = self.clock.monotonic().saturating_add(wait);
         loop {
             activity.mark_unchanged();
             let left = deadline.saturating_sub(self.clock.monotonic());
-            let wait = if self.provider.is_single() {
-                Duration::ZERO
-            } else {
-                // The call itself may not last longer than its limit.
-                left.min(self.provider.limits().timeout.get() / 2)
-            };
+            let wait = if self.provider.is_single() { Duration::ZERO } else { left.min(PULL_WAIT) };
             let pulled = self.pull(subscription.clone(), max, wait, lease).await?;
             let left = deadline.saturating_sub(self.clock.monotonic());
             if !pulled.deliveries.is_empty() || left.is_zero() {
@@ -173,10 +209,36 @@ impl Calls {
             }
             let pause = pulled.next_due.map_or(left, |due| due.min(left));
             tokio::select! {
+                biased;
+                () = &mut gone => return Ok(Vec::new()),
                 _ = activity.changed() => {}
                 () = self.clock.sleep(pause) => {}
             }
         }
+    }
+
+    /// Makes deliveries that nobody took due again.
+    async fn give_back(&self, deliveries: Vec<Delivery>) {
+        let outcomes: Vec<_> = deliveries
+            .into_iter()
+            .map(|delivery| contract::Outcome {
+                token: delivery.token,
+                verdict: contract::Verdict::Returned,
+            })
+            .collect();
+        if outcomes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.settle(outcomes).await {
+            tracing::warn!(%error, "events that nobody waited for come again after their lease");
+        }
+    }
+
+    /// Ends all that wait in [`Calls::pull_waiting`], and waits until what they
+    /// pulled has been taken or given back.
+    pub(super) async fn end_pulls(&self) {
+        self.stop.send_replace(true);
+        self.stop.closed().await;
     }
 
     pub(super) async fn settle(
@@ -238,6 +300,38 @@ impl Calls {
             Box::pin(async move { guest.module.call_remove_dead_letters(guest.store, &ids).await })
         });
         Ok(removed.await?)
+    }
+}
+
+/// What was pulled for somebody and not handed to him yet; given back if that
+/// never happens.
+struct Unclaimed {
+    deliveries: Vec<Delivery>,
+    calls: Arc<Calls>,
+    /// Held so that [`Calls::end_pulls`] waits.
+    stop: watch::Receiver<bool>,
+}
+
+impl Unclaimed {
+    fn claim(mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries)
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if self.deliveries.is_empty() {
+            return;
+        }
+        // Without a runtime the process ends, and the lease with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let deliveries = std::mem::take(&mut self.deliveries);
+            let (calls, stop) = (Arc::clone(&self.calls), self.stop.clone());
+            runtime.spawn(async move {
+                calls.give_back(deliveries).await;
+                drop(stop);
+            });
+        }
     }
 }
 

@@ -314,7 +314,9 @@ impl Events {
     }
 
     /// Takes at most `max` due deliveries of one subscription and leases them
-    /// for `lease`. Waits up to `wait` for the first one.
+    /// for `lease`. Waits up to `wait` for the first one. If the returned
+    /// future is dropped, or the runtime is shut down, the waiting ends and
+    /// nothing stays leased.
     ///
     /// # Errors
     ///
@@ -411,9 +413,10 @@ impl Events {
         self.calls.remove_dead_letters(ids).await
     }
 
-    /// Ends all subscribers of this runtime after the events they have begun.
+    /// Ends all subscribers of this runtime after the events they have begun,
+    /// and all pulls that wait.
     pub(crate) async fn drain(&self) {
-        self.registry.drain().await;
+        tokio::join!(self.registry.drain(), self.calls.end_pulls());
     }
 }
 

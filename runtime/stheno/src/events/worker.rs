@@ -20,16 +20,13 @@ use stheno_contracts::events as contract;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::calls::Calls;
+use super::calls::{Calls, PULL_WAIT};
 use super::subscriber::Handler;
 use super::{Delivery, Pulled};
 use crate::{Error, ErrorKind};
 
 /// The most deliveries in one pull.
 const BATCH: usize = 256;
-/// How long a provider of many instances may wait in one pull, and so the
-/// longest that stopping waits for it.
-const PULL_WAIT: Duration = Duration::from_secs(1);
 /// How long handlers may go on once the subscriber is to stop; then they are
 /// cut off and their events given back.
 const GRACE: Duration = Duration::from_secs(30);

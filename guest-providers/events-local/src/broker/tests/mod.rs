@@ -40,7 +40,12 @@ fn message(name: &str, data: &[u8]) -> Message {
 }
 
 fn subscription(id: &str, pattern: &str) -> Subscription {
-    Subscription { id: id.to_owned(), pattern: pattern.to_owned(), retained: false, idle_ttl_ms: None }
+    Subscription {
+        id: id.to_owned(),
+        pattern: pattern.to_owned(),
+        retained: false,
+        idle_ttl_ms: None,
+    }
 }
 
 fn pull(broker: &mut Broker, id: &str, max: u32, ms: u64) -> Pulled {
@@ -53,8 +58,12 @@ fn settle(broker: &mut Broker, token: &str, verdict: Verdict, ms: u64) -> Vec<St
 
 /// Checks that the counts agree with what is there.
 fn check(broker: &Broker) {
-    let all: Vec<_> =
-        broker.subscriptions.indices().into_iter().filter_map(|index| broker.subscriptions.get(index)).collect();
+    let all: Vec<_> = broker
+        .subscriptions
+        .indices()
+        .into_iter()
+        .filter_map(|index| broker.subscriptions.get(index))
+        .collect();
     assert_eq!(broker.queued, all.iter().map(|s| s.queue.len()).sum::<usize>());
     assert_eq!(broker.leases.len(), all.iter().map(|s| s.ends.leased).sum::<usize>());
     assert_eq!(broker.dead.len(), all.iter().map(|s| s.dead.len()).sum::<usize>());

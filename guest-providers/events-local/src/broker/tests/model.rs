@@ -41,8 +41,9 @@ fn spec() -> impl Strategy<Value = Spec> {
     let delay = prop_oneof![3 => Just(0), 1 => Just(20), 1 => Just(u64::MAX)];
     let priority = prop_oneof![3 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(100)), 1 => Just(Some(2_097_152))];
     let attempts = prop_oneof![Just(None), Just(Some(1)), Just(Some(2))];
-    (prop::sample::select(&NAMES[..]), delay, priority, attempts)
-        .prop_map(|(name, delay_ms, priority, attempts)| Spec { name, delay_ms, priority, attempts })
+    (prop::sample::select(&NAMES[..]), delay, priority, attempts).prop_map(
+        |(name, delay_ms, priority, attempts)| Spec { name, delay_ms, priority, attempts },
+    )
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
@@ -101,6 +102,9 @@ struct Sub {
     seen: u64,
 }
 
+/// A deadline, and messages with their payloads.
+type Staged = (u64, Vec<(Spec, u32)>);
+
 #[derive(Default)]
 struct Model {
     now: u64,
@@ -110,7 +114,7 @@ struct Model {
     copies: Vec<Copy>,
     subs: BTreeMap<&'static str, Sub>,
     retained: Vec<(usize, u64)>,
-    groups: BTreeMap<&'static str, (u64, Vec<(Spec, u32)>)>,
+    groups: BTreeMap<&'static str, Staged>,
 }
 
 impl Model {
@@ -157,8 +161,12 @@ impl Model {
     }
 
     fn due(&self, ids: &[&str]) -> Vec<usize> {
-        let is_due = |copy: &Copy| ids.contains(&copy.subscription) && matches!(copy.state, State::Waits(due) if due <= self.now);
-        let mut due: Vec<_> = (0..self.copies.len()).filter(|&at| is_due(&self.copies[at])).collect();
+        let is_due = |copy: &Copy| {
+            ids.contains(&copy.subscription)
+                && matches!(copy.state, State::Waits(due) if due <= self.now)
+        };
+        let mut due: Vec<_> =
+            (0..self.copies.len()).filter(|&at| is_due(&self.copies[at])).collect();
         due.sort_by_key(|&at| self.rank(self.copies[at].event));
         due
     }
@@ -168,7 +176,8 @@ impl Model {
     }
 
     fn count(&self, id: &str, state: impl Fn(&State) -> bool) -> u64 {
-        self.copies.iter().filter(|copy| copy.subscription == id && state(&copy.state)).count() as u64
+        self.copies.iter().filter(|copy| copy.subscription == id && state(&copy.state)).count()
+            as u64
     }
 }
 
@@ -231,17 +240,17 @@ impl Run {
             }
             Op::Discard(group, names) => {
                 let staged = self.model.groups.remove(group).unwrap_or_default();
-                let (gone, left): (Vec<_>, Vec<_>) = staged
-                    .1
-                    .into_iter()
-                    .partition(|(spec, _)| names.is_empty() || names.iter().any(|name| name == spec.name));
+                let (gone, left): (Vec<_>, Vec<_>) = staged.1.into_iter().partition(|(spec, _)| {
+                    names.is_empty() || names.iter().any(|name| name == spec.name)
+                });
                 assert_eq!(self.broker.discard(group, &names, now), gone.len() as u64);
                 if !left.is_empty() {
                     self.model.groups.insert(group, (staged.0, left));
                 }
             }
             Op::Subscribe(id, pattern, retained, idle) => {
-                let terms = Subscription { retained, idle_ttl_ms: idle, ..subscription(id, pattern) };
+                let terms =
+                    Subscription { retained, idle_ttl_ms: idle, ..subscription(id, pattern) };
                 let result = self.broker.subscribe(terms, now);
                 match self.model.subs.get_mut(id) {
                     Some(sub) if sub.pattern != pattern => {
@@ -259,14 +268,22 @@ impl Run {
                             let (spec, due) = &self.model.events[event];
                             if Glob::new(pattern).matches(spec.name) {
                                 let state = State::Waits(*due);
-                                self.model.copies.push(Copy { subscription: id, event, made: 0, state });
+                                self.model.copies.push(Copy {
+                                    subscription: id,
+                                    event,
+                                    made: 0,
+                                    state,
+                                });
                             }
                         }
                     }
                 }
             }
             Op::Unsubscribe(id) => {
-                assert_eq!(self.broker.unsubscribe(id, now).is_ok(), self.model.subs.remove(id).is_some());
+                assert_eq!(
+                    self.broker.unsubscribe(id, now).is_ok(),
+                    self.model.subs.remove(id).is_some()
+                );
                 self.model.copies.retain(|copy| copy.subscription != id);
             }
             Op::Pull(ids, max, lease) => self.pull(&ids, max, lease),
@@ -296,12 +313,14 @@ impl Run {
             }
             Op::Extend(index, lease) => {
                 let Some(token) = self.pick_token(index) else { return };
-                let lost = self.broker.extend(vec![token.clone(), token.clone()], lease, now).unwrap();
+                let lost =
+                    self.broker.extend(vec![token.clone(), token.clone()], lease, now).unwrap();
                 match self.model.leased(&token) {
                     None => assert_eq!(lost, [token.clone(), token]),
                     Some(found) => {
                         assert!(lost.is_empty());
-                        self.model.copies[found].state = State::Leased(token, now.ms.saturating_add(lease));
+                        self.model.copies[found].state =
+                            State::Leased(token, now.ms.saturating_add(lease));
                     }
                 }
             }
@@ -338,9 +357,18 @@ impl Run {
         }
         let (id, subscription, n) = self.letters[index.index(self.letters.len())].clone();
         let now = at(self.model.now);
-        let still = self.broker.dead_letters(None, None, 1_000, now).unwrap().items.iter().any(|letter| letter.id == id);
+        let still = self
+            .broker
+            .dead_letters(None, None, 1_000, now)
+            .unwrap()
+            .items
+            .iter()
+            .any(|letter| letter.id == id);
         let found = self.model.copies.iter().position(|copy| {
-            still && copy.state == State::Dead && copy.subscription == subscription && self.model.payloads[copy.event] == n
+            still
+                && copy.state == State::Dead
+                && copy.subscription == subscription
+                && self.model.payloads[copy.event] == n
         });
         Some((id, found))
     }
@@ -368,11 +396,13 @@ impl Run {
                 .iter()
                 .find(|&&at| {
                     let copy = &self.model.copies[at];
-                    self.model.payloads[copy.event] == n && copy.subscription == delivery.subscription
+                    self.model.payloads[copy.event] == n
+                        && copy.subscription == delivery.subscription
                 })
                 .expect("a delivery that is not due");
             open.retain(|&at| at != found);
-            let (event, expected) = (self.model.copies[found].event, self.model.copies[expected].event);
+            let (event, expected) =
+                (self.model.copies[found].event, self.model.copies[expected].event);
             assert_eq!(self.model.rank(event), self.model.rank(expected));
             let attempts = self.model.attempts(event);
             let copy = &mut self.model.copies[found];
@@ -383,7 +413,11 @@ impl Run {
             self.tokens.push(delivery.token.clone());
         }
         let left = self.model.due(ids);
-        let anything = self.model.copies.iter().any(|copy| ids.contains(&copy.subscription) && copy.state != State::Dead);
+        let anything = self
+            .model
+            .copies
+            .iter()
+            .any(|copy| ids.contains(&copy.subscription) && copy.state != State::Dead);
         assert_eq!(pulled.next_due_ms == Some(0), !left.is_empty());
         assert_eq!(pulled.next_due_ms.is_some(), anything);
     }
@@ -406,7 +440,8 @@ impl Run {
                 break;
             }
         }
-        let mut seen: Vec<_> = listed.iter().map(|l| (own(&l.subscription), payload(&l.event.data))).collect();
+        let mut seen: Vec<_> =
+            listed.iter().map(|l| (own(&l.subscription), payload(&l.event.data))).collect();
         seen.sort_unstable();
         let dead = self.model.copies.iter().filter(|copy| copy.state == State::Dead);
         let mut expected: Vec<_> = dead
@@ -425,8 +460,10 @@ impl Run {
 
     fn status(&mut self) {
         let status = self.broker.status(at(self.model.now));
-        let seen: Vec<_> =
-            status.iter().map(|s| (s.subscription.id.as_str(), s.waiting, s.leased, s.dead)).collect();
+        let seen: Vec<_> = status
+            .iter()
+            .map(|s| (s.subscription.id.as_str(), s.waiting, s.leased, s.dead))
+            .collect();
         let expected: Vec<_> = self
             .model
             .subs

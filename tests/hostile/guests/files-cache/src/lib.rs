@@ -33,7 +33,8 @@ impl Lifecycle for Files {
 }
 
 fn write(what: &str) -> io::Result<String> {
-    let (path, text) = what.split_once(':').ok_or_else(|| io::Error::other("write what? say write:/path:TEXT"))?;
+    let (path, text) =
+        what.split_once(':').ok_or_else(|| io::Error::other("write what? say write:/path:TEXT"))?;
     fs::write(path, text).map(|()| "written".to_owned())
 }
 
@@ -61,9 +62,13 @@ impl Answers for Files {
             ("read", path) => told(fs::read_to_string(path)),
             ("write", what) => told(write(what)),
             ("list", path) => told(list(path)),
-            ("env", "") => told(lines(env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))),
+            ("env", "") => {
+                told(lines(env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())))
+            }
             ("env", name) => told(env::var(name)),
-            ("args", _) => told(lines(env::args_os().map(|arg| arg.to_string_lossy().into_owned()))),
+            ("args", _) => {
+                told(lines(env::args_os().map(|arg| arg.to_string_lossy().into_owned())))
+            }
             ("stdin", _) => told(stdin()),
             ("print", text) => {
                 println!("{text}");

@@ -85,7 +85,11 @@ impl Cache for Misbehaving {
         keys.iter()
             .map(|key| {
                 self.misdeeds.served += 1;
-                if key.starts_with("k:") { Ok(self.entries.get(key).cloned()) } else { self.misdeeds.commit(key) }
+                if key.starts_with("k:") {
+                    Ok(self.entries.get(key).cloned())
+                } else {
+                    self.misdeeds.commit(key)
+                }
             })
             .collect()
     }

@@ -31,13 +31,12 @@ fn number(text: &str) -> Result<u64> {
 }
 
 fn size(text: &str) -> Result<usize> {
-    let bytes = text
-        .parse()
-        .ok()
-        .or_else(|| Size::deserialize(StrDeserializer::<ValueError>::new(text)).ok().map(Size::as_bytes));
-    bytes
-        .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| Error::InvalidArgument(format!("`{text}` is not a size; write such as `512MiB`")))
+    let bytes = text.parse().ok().or_else(|| {
+        Size::deserialize(StrDeserializer::<ValueError>::new(text)).ok().map(Size::as_bytes)
+    });
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| {
+        Error::InvalidArgument(format!("`{text}` is not a size; write such as `512MiB`"))
+    })
 }
 
 /// Memory that is really written to.

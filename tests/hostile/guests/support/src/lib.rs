@@ -29,7 +29,10 @@ macro_rules! export_answers {
                 keys.iter().map(|key| $crate::Answers::answer(self, key)).collect()
             }
 
-            fn get_by_tags(&mut self, _: Vec<String>) -> ::stheno_sdk::Result<Vec<::stheno_sdk::cache::Hit>> {
+            fn get_by_tags(
+                &mut self,
+                _: Vec<String>,
+            ) -> ::stheno_sdk::Result<Vec<::stheno_sdk::cache::Hit>> {
                 Err(::stheno_sdk::Error::Unsupported("no tags here".to_owned()))
             }
 

@@ -1,0 +1,146 @@
+//! The one form of every error.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use stheno::{Error, ErrorKind};
+use utoipa::{IntoResponses, ToSchema};
+
+/// The body of every answer that is an error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// For programs: `invalid-argument`, `encoding` (400), `unauthorized`
+    /// (401), `denied` (403), `not-found`, `unknown-route` (404),
+    /// `method-not-allowed` (405), `conflict`, `lost-lease` (409), `too-large`
+    /// (413), `internal` (500), `unsupported` (501), `unavailable` (503),
+    /// `timeout` (504).
+    #[schema(example = "invalid-argument")]
+    pub kind: &'static str,
+    /// For people. An argument at fault is named.
+    #[schema(example = "key is empty")]
+    pub message: String,
+}
+
+/// An error on its way out.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    detail: ErrorDetail,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, detail: ErrorDetail { kind, message: message.into() } }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        let kind = ErrorKind::InvalidArgument.as_str();
+        Self::new(StatusCode::BAD_REQUEST, kind, message)
+    }
+
+    pub(crate) fn miss(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound.as_str(), message)
+    }
+
+    /// Not `not-found`: who has the wrong address must not take it for a miss.
+    pub(crate) fn unknown_route() -> Self {
+        let message = "there is no such route; /openapi.json lists them";
+        Self::new(StatusCode::NOT_FOUND, "unknown-route", message)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "this route has other methods; the Allow header lists them";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        let message = "show the server's token: Authorization: Bearer TOKEN";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::Denied.as_str(), message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        let kind = ErrorKind::Internal.as_str();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, message)
+    }
+
+    pub(crate) fn too_large(limit: u64) -> Self {
+        let message = format!("the body is longer than {limit} bytes (server.max_body)");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    pub(crate) fn detail(&self) -> &ErrorDetail {
+        &self.detail
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::InvalidArgument | ErrorKind::Encoding => StatusCode::BAD_REQUEST,
+            ErrorKind::Denied => StatusCode::FORBIDDEN,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict | ErrorKind::LostLease => StatusCode::CONFLICT,
+            ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.kind().as_str(), error.message())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(ErrorBody { error: self.detail })).into_response();
+        let named = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            _ => None,
+        };
+        if let Some((name, value)) = named {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// The errors that every call of a module may give, for the document.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "only its description is used")]
+pub(crate) enum Errors {
+    /// `invalid-argument` or `encoding`: the message names what is wrong.
+    /// Nothing was changed.
+    #[response(status = 400)]
+    Invalid(ErrorBody),
+    /// `unauthorized`: the token is missing or wrong.
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// `denied`: the operator did not grant it, or a web page called.
+    #[response(status = 403)]
+    Denied(ErrorBody),
+    /// `internal`: a fault of the provider.
+    #[response(status = 500)]
+    Internal(ErrorBody),
+    /// `unsupported`: the provider leaves this out.
+    #[response(status = 501)]
+    Unsupported(ErrorBody),
+    /// `unavailable`: try again after `Retry-After` seconds.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
+    /// `timeout`: it may or may not have been done.
+    #[response(status = 504)]
+    Timeout(ErrorBody),
+}

@@ -1,0 +1,87 @@
+//! The native equivalents: what an app would write itself, behind the same
+//! asynchronous calls.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, mpsc};
+
+/// A map behind a lock, with deadlines and tags.
+#[derive(Clone, Default)]
+pub(crate) struct NativeCache(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    entries: HashMap<String, Entry>,
+    tags: HashMap<String, HashSet<String>>,
+}
+
+struct Entry {
+    value: Vec<u8>,
+    deadline: Instant,
+    tags: Vec<String>,
+}
+
+impl NativeCache {
+    pub(crate) async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let inner = self.0.lock().await;
+        let entry = inner.entries.get(key)?;
+        (entry.deadline > Instant::now()).then(|| entry.value.clone())
+    }
+
+    pub(crate) async fn set(&self, key: &str, value: Vec<u8>, ttl: Duration, tags: &[&str]) {
+        let mut inner = self.0.lock().await;
+        inner.remove(key);
+        for tag in tags {
+            inner.tags.entry((*tag).to_owned()).or_default().insert(key.to_owned());
+        }
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let entry = Entry { value, deadline: Instant::now() + ttl, tags };
+        inner.entries.insert(key.to_owned(), entry);
+    }
+
+    pub(crate) async fn clear_tag(&self, tag: &str) {
+        let mut inner = self.0.lock().await;
+        for key in inner.tags.remove(tag).unwrap_or_default() {
+            inner.remove(&key);
+        }
+    }
+}
+
+impl Entries {
+    fn remove(&mut self, key: &str) {
+        let Some(old) = self.entries.remove(key) else { return };
+        for tag in old.tags {
+            if let Some(keys) = self.tags.get_mut(&tag) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.tags.remove(&tag);
+                }
+            }
+        }
+    }
+}
+
+/// A channel with one consumer that calls a closure for each message.
+#[derive(Clone)]
+pub(crate) struct NativeBus(mpsc::Sender<(String, Vec<u8>)>);
+
+impl NativeBus {
+    pub(crate) fn new<F>(handler: impl Fn(String, Vec<u8>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, mut receiver) = mpsc::channel(4_096);
+        tokio::spawn(async move {
+            while let Some((name, data)) = receiver.recv().await {
+                handler(name, data).await;
+            }
+        });
+        Self(sender)
+    }
+
+    pub(crate) async fn publish(&self, name: &str, data: Vec<u8>) -> anyhow::Result<()> {
+        Ok(self.0.send((name.to_owned(), data)).await?)
+    }
+}

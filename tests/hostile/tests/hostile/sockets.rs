@@ -1,0 +1,100 @@
+//! The network: nothing without a grant, and with one what is listed.
+
+use std::net::{SocketAddr, TcpListener};
+
+use stheno::Runtime;
+use stheno::config::{Config, Limits, SocketGrant};
+use stheno_engine::{Aspect, LoadError};
+use stheno_hostile::{Guest, ask, terms, try_load};
+
+use crate::engine;
+
+const SOCKETS: &str = "sockets-cache";
+
+/// A listener that tells whether somebody came.
+struct Door(TcpListener);
+
+impl Door {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
+    fn visitors(&self) -> usize {
+        std::iter::from_fn(|| self.0.accept().ok()).count()
+    }
+}
+
+async fn granted(addresses: &[SocketAddr]) -> Guest {
+    let mut terms = terms(Limits::default());
+    for &address in addresses {
+        terms.grants.add_socket(SocketGrant::new(address).unwrap());
+    }
+    try_load(&engine(), SOCKETS, terms).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_component_that_wants_the_network_is_refused_without_a_grant() {
+    let error = try_load(&engine(), SOCKETS, terms(Limits::default())).await.err().unwrap();
+    assert_eq!(error.aspect(), Aspect::Grants);
+    let LoadError::MissingGrant { name, import, line } = &error else { panic!("{error:?}") };
+    assert_eq!(name, SOCKETS);
+    assert!(import.starts_with("wasi:sockets/"), "{import}");
+    assert!(error.to_string().contains(import));
+    assert!(error.help().contains(line));
+}
+
+#[tokio::test]
+async fn the_line_that_the_refusal_names_is_the_line_that_grants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = stheno_test_support::guest(SOCKETS);
+    let config = |line: &str| {
+        let text = format!("[modules.cache]\nresolve = \"{}\"\n{line}\n", guest.display());
+        let config = Config::parse(&text, "stheno.toml", folder.path(), &|_| None).unwrap();
+        Runtime::builder().config(config).build()
+    };
+    let error = config("").await.err().unwrap();
+    let problem = error.problems().remove(0);
+    assert_eq!(problem.place, "modules.cache.grants");
+    assert!(problem.message.contains("wasi:sockets/"), "{}", problem.message);
+    let (_, line) = problem.help.split_once("below its module: ").unwrap();
+    let runtime = config(line).await.unwrap();
+    runtime.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_listed_address_can_be_connected_to() {
+    let (listed, unlisted) = (Door::open(), Door::open());
+    let guest = granted(&[listed.address()]).await;
+    let connect = async |address: String| ask(&guest, &format!("connect:{address}")).await.unwrap();
+    assert_eq!(connect(listed.address().to_string()).await, "connected");
+    assert_eq!(listed.visitors(), 1);
+    let (open, other) = (listed.address().port(), unlisted.address().port());
+    for address in [
+        format!("127.0.0.1:{other}"),
+        format!("[::ffff:127.0.0.1]:{other}"),
+        format!("[::1]:{other}"),
+        format!("127.0.0.2:{open}"),
+        format!("0.0.0.0:{open}"),
+        format!("[::ffff:127.0.0.1]:{open}"),
+    ] {
+        let answer = connect(address.clone()).await;
+        assert!(answer.starts_with("error: "), "{address}: {answer}");
+    }
+    assert_eq!((listed.visitors(), unlisted.visitors()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_never_looked_up() {
+    let door = Door::open();
+    let guest = granted(&[door.address()]).await;
+    for host in ["localhost", "example.com"] {
+        let answer = ask(&guest, &format!("resolve:{host}")).await.unwrap();
+        assert!(answer.starts_with("error: "), "{host}: {answer}");
+    }
+}

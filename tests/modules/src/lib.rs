@@ -1,0 +1,7 @@
+//! What each module promises, over every provider of it.
+//!
+//! One suite per module, in `tests/MODULE/`; each of its cases is one test per
+//! provider, named `PROVIDER::CASE`. What a suite may assert is what the
+//! contract in `wit/` or the API's documentation promises whichever provider
+//! serves; what only one provider promises is tested beside that provider. What
+//! attacks the host is in `tests/hostile`.
