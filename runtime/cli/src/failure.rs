@@ -77,7 +77,10 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Unread,
-            _ => Self::Other { message: format!("the output cannot be written: {error}"), help: None },
+            _ => Self::Other {
+                message: format!("the output cannot be written: {error}"),
+                help: None,
+            },
         }
     }
 }

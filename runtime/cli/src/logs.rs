@@ -27,8 +27,7 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter) -> Result<(), Failure
             "write a level, as in RUST_LOG=debug, or one for a part, as in RUST_LOG=stheno=debug",
         )
     })?;
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => logs.json().init(),

@@ -56,9 +56,11 @@ impl Up {
             signals.recv().await;
             tracing::info!("stopping; a second signal stops at once");
             drop(stop);
-            signals.recv().await;
-            tracing::warn!("stopped at once");
-            std::process::exit(1);
+            // None is not a signal: the process is ending by itself.
+            if signals.recv().await.is_some() {
+                tracing::warn!("stopped at once");
+                std::process::exit(1);
+            }
         });
         let served = serve(listener, runtime.clone(), server, async move {
             stopped.recv().await;

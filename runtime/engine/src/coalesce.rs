@@ -5,11 +5,11 @@
 //! durable provider commits once for all of them. Nobody is made to wait for
 //! company: a caller that finds nothing under way goes at once and alone.
 //!
-//! The caller whose turn it is leads: it takes what waits, up to the limits of
-//! the [`Batch`], runs it as its own work, hands out the answers and passes the
-//! lead to the next waiting caller. A leader that goes away leaves its batch
-//! running ([`Detached`]); a caller that was given the lead and goes away before
-//! it took it passes it on.
+//! The first caller makes its call itself. When that has ended and others wait, a
+//! task takes them on, batch after batch, up to the limits of the [`Batch`],
+//! until nobody waits. It is a task and not one of the waiting callers, because
+//! everybody waits for it: a caller that is polled no more, or goes away, must
+//! not hold up the others ([`Driven`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stheno_contracts::Error;
 use tokio::sync::oneshot;
 
-use crate::single::Detached;
+use crate::driven::{Driven, stopping};
 
 /// How one kind of call is made for many callers.
 pub trait Batch: Send + Sync + 'static {
@@ -60,13 +60,7 @@ struct State<B: Batch> {
 
 struct Waiting<B: Batch> {
     request: B::Request,
-    reply: oneshot::Sender<Message<B>>,
-}
-
-enum Message<B: Batch> {
-    Answer(Result<B::Answer, Error>),
-    /// Your request is the first of this batch: run it.
-    Lead(B::Request, Vec<Waiting<B>>),
+    reply: oneshot::Sender<Result<B::Answer, Error>>,
 }
 
 impl<B: Batch> Coalescer<B> {
@@ -88,16 +82,11 @@ impl<B: Batch> Coalescer<B> {
     /// What the batch answered to this request; `unavailable` when too many
     /// wait already.
     pub async fn ask(&self, request: B::Request) -> Result<B::Answer, Error> {
-        let receiver = match self.shared.join(request)? {
-            Joined::First(request) => return self.shared.lead(request, Vec::new()).await,
-            Joined::Waits(receiver) => receiver,
-        };
-        let mut turn = Turn { shared: &self.shared, receiver };
-        let message = (&mut turn.receiver).await;
-        match message {
-            Ok(Message::Answer(answer)) => answer,
-            Ok(Message::Lead(request, others)) => self.shared.lead(request, others).await,
-            Err(_) => Err(lost()),
+        match self.shared.join(request)? {
+            Joined::First(request) => {
+                Driven::carried(Arc::clone(&self.shared).first(request)).await
+            }
+            Joined::Waits(answer) => answer.await.unwrap_or_else(|_| Err(stopping())),
         }
     }
 }
@@ -107,26 +96,7 @@ enum Joined<B: Batch> {
     /// Nothing is under way: it goes at once.
     First(B::Request),
     /// It is answered here.
-    Waits(oneshot::Receiver<Message<B>>),
-}
-
-fn lost() -> Error {
-    Error::Unavailable("the host is stopping".into())
-}
-
-/// A caller's turn to be answered, or to lead.
-struct Turn<'a, B: Batch> {
-    shared: &'a Arc<Shared<B>>,
-    receiver: oneshot::Receiver<Message<B>>,
-}
-
-impl<B: Batch> Drop for Turn<'_, B> {
-    fn drop(&mut self) {
-        self.receiver.close();
-        if let Ok(Message::Lead(_, others)) = self.receiver.try_recv() {
-            self.shared.pass_on(others.into());
-        }
-    }
+    Waits(oneshot::Receiver<Result<B::Answer, Error>>),
 }
 
 impl<B: Batch> Shared<B> {
@@ -151,55 +121,30 @@ impl<B: Batch> Shared<B> {
         Ok(Joined::Waits(receiver))
     }
 
-    async fn lead(
-        self: &Arc<Self>,
-        request: B::Request,
-        others: Vec<Waiting<B>>,
-    ) -> Result<B::Answer, Error> {
-        let shared = Arc::clone(self);
-        Detached::new(async move {
-            // Passes the lead on even if the batch panics.
-            let turn = Lead(shared);
-            let mut requests = Vec::with_capacity(others.len() + 1);
-            let mut replies = Vec::with_capacity(others.len());
-            requests.push(request);
-            for waiting in others {
-                requests.push(waiting.request);
-                replies.push(waiting.reply);
-            }
-            let mut answers = turn.0.batch.run(requests).await.into_iter();
-            let own = answers.next().unwrap_or_else(|| Err(lost()));
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                // A caller that went away does not want its answer.
-                let _ = reply.send(Message::Answer(answer));
-            }
-            own
-        })
-        .await
+    /// The call of a caller that found nothing under way.
+    async fn first(self: Arc<Self>, request: B::Request) -> Result<B::Answer, Error> {
+        let turn = Turn(self);
+        turn.0.batch.run(vec![request]).await.pop().unwrap_or_else(|| Err(stopping()))
     }
 
-    /// Gives the lead to the first of those that still wait.
-    fn pass_on(&self, mut batch: VecDeque<Waiting<B>>) {
-        loop {
-            if batch.is_empty() {
-                let mut state = self.lock();
-                batch = self.gather(&mut state);
-                if batch.is_empty() {
-                    state.under_way = false;
-                    return;
-                }
+    /// The calls of those that waited, all of them.
+    async fn others(self: Arc<Self>, mut batch: VecDeque<Waiting<B>>) {
+        let turn = Turn(self);
+        while !batch.is_empty() {
+            let (requests, replies): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|waiting| (waiting.request, waiting.reply)).unzip();
+            let answers = turn.0.batch.run(requests).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that went away does not want its answer.
+                let _ = reply.send(answer);
             }
-            let Some(Waiting { request, reply }) = batch.pop_front() else { continue };
-            match reply.send(Message::Lead(request, batch.into())) {
-                Ok(()) => return,
-                Err(Message::Lead(_, others)) => batch = others.into(),
-                Err(Message::Answer(_)) => return,
-            }
+            batch = turn.0.gather(&mut turn.0.lock());
         }
     }
 
     /// Takes the next batch from those that wait.
     fn gather(&self, state: &mut State<B>) -> VecDeque<Waiting<B>> {
+        state.waiting.retain(|waiting| !waiting.reply.is_closed());
         let (max_requests, max_weight) = (self.batch.max_requests(), self.batch.max_weight());
         let mut weight = 0_usize;
         let mut count = 0;
@@ -214,10 +159,24 @@ impl<B: Batch> Shared<B> {
     }
 }
 
-struct Lead<B: Batch>(Arc<Shared<B>>);
+/// A call under way. Its end, even by a panic, is the next one's turn.
+struct Turn<B: Batch>(Arc<Shared<B>>);
 
-impl<B: Batch> Drop for Lead<B> {
+impl<B: Batch> Drop for Turn<B> {
     fn drop(&mut self) {
-        self.0.pass_on(VecDeque::new());
+        let mut state = self.0.lock();
+        let batch = self.0.gather(&mut state);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !batch.is_empty() => {
+                drop(state);
+                runtime.spawn(Arc::clone(&self.0).others(batch));
+            }
+            // Nobody waits; or the host is stopping, and who waits is told so
+            // by the loss of what was to answer him.
+            _ => {
+                state.under_way = false;
+                state.waiting.clear();
+            }
+        }
     }
 }

@@ -49,6 +49,7 @@
 
 mod coalesce;
 mod compiled;
+mod driven;
 mod inspect;
 mod instance;
 mod load;

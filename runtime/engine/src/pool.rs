@@ -12,8 +12,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stheno_contracts::Error;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::driven::Driven;
 use crate::instance::{Blueprint, CallFuture, Guest, Instance};
 use crate::module::Module;
 use crate::queue::Queue;
@@ -21,7 +22,7 @@ use crate::queue::Queue;
 pub(crate) struct Pool<M: Module> {
     blueprint: Arc<Blueprint<M>>,
     idle: Mutex<Vec<Instance<M>>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     instances: u32,
     queue: Queue,
 }
@@ -31,28 +32,35 @@ impl<M: Module> Pool<M> {
         let instances = blueprint.limits.instances.get();
         Self {
             idle: Mutex::new(vec![first]),
-            permits: Semaphore::new(instances as usize),
+            permits: Arc::new(Semaphore::new(instances as usize)),
             instances,
             queue: Queue::new(blueprint.limits.queue.get()),
             blueprint,
         }
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        if let Ok(permit) = self.permits.try_acquire() {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let name = &self.blueprint.shared.name;
         let _place = self.queue.join(name)?;
-        self.permits.acquire().await.map_err(|_| stopped(name))
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| stopped(name))
     }
 
     fn take_idle(&self) -> Option<Instance<M>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    pub(crate) async fn call<R>(
-        &self,
+    pub(crate) async fn call<R: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
+    ) -> Result<R, Error> {
+        Driven::cut_off(Arc::clone(self).serve(call)).await
+    }
+
+    async fn serve<R>(
+        self: Arc<Self>,
         call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R>,
     ) -> Result<R, Error> {
         let _permit = self.permit().await?;

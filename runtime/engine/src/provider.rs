@@ -23,7 +23,7 @@ struct Inner<M: Module> {
 }
 
 enum Servers<M: Module> {
-    Many(Pool<M>),
+    Many(Arc<Pool<M>>),
     One(Single<M>),
 }
 
@@ -41,7 +41,7 @@ impl<M: Module> Provider<M> {
     ) -> Self {
         let blueprint = Arc::new(blueprint);
         let servers = match description.instances {
-            Instances::Many => Servers::Many(Pool::new(Arc::clone(&blueprint), first)),
+            Instances::Many => Servers::Many(Arc::new(Pool::new(Arc::clone(&blueprint), first))),
             Instances::One => Servers::One(Single::new(Arc::clone(&blueprint), first)),
         };
         Self(Arc::new(Inner { blueprint, description, servers }))
@@ -71,7 +71,9 @@ impl<M: Module> Provider<M> {
         matches!(self.0.servers, Servers::One(_))
     }
 
-    /// Makes one call.
+    /// Makes one call. It goes on whether or not its future is polled again, so
+    /// that no caller holds up another; dropping the future ends it, but for a
+    /// call that has begun in a single instance, which is carried to its end.
     ///
     /// # Errors
     ///

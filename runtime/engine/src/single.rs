@@ -3,20 +3,19 @@
 //!
 //! The instance is worth more than a call here, since its memory is the
 //! provider's state. So a call that has begun is carried to its end even if the
-//! caller goes away ([`Detached`]); only a trap or a limit ends the instance.
+//! caller goes away ([`Driven`]); only a trap or a limit ends the instance.
 //! The next call starts a new one, and what the host must tell it first (its
 //! [`Welcome`]) it is told before that call. An instance that keeps dying is
 //! started again ever more slowly ([`Restarts`]).
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stheno_contracts::Error;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
+use crate::driven::{Driven, stopping};
 use crate::instance::{Blueprint, CallFuture, Dead, Guest, Instance};
 use crate::module::Module;
 use crate::pool::stopped;
@@ -63,29 +62,26 @@ impl<M: Module> Single<M> {
         let _ = self.line.welcome.set(welcome);
     }
 
-    async fn seat(&self) -> Result<OwnedMutexGuard<Seat<M>>, Error> {
-        if let Ok(seat) = Arc::clone(&self.seat).try_lock_owned() {
-            return Ok(seat);
-        }
-        let _place = self.queue.join(&self.line.blueprint.shared.name)?;
-        Ok(Arc::clone(&self.seat).lock_owned().await)
-    }
-
     pub(crate) async fn call<R: Send + 'static>(
         &self,
         call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
     ) -> Result<R, Error> {
-        let mut seat = self.seat().await?;
-        let line = Arc::clone(&self.line);
-        Detached::new(async move {
-            let instance = line.running(&mut seat).await?;
-            match instance.call(&line.blueprint, call).await {
-                Ok(answer) => answer,
-                Err(Dead(error)) => {
-                    seat.died(&line.blueprint.shared.name, &error);
-                    Err(error)
-                }
-            }
+        let (line, seat) = (Arc::clone(&self.line), Arc::clone(&self.seat));
+        let seat = match seat.try_lock_owned() {
+            Ok(seat) => return Driven::carried(line.serve(seat, call)).await,
+            Err(_) => Arc::clone(&self.seat),
+        };
+        let place = self.queue.join(&self.line.blueprint.shared.name)?;
+        let (mut caller, _waits) = oneshot::channel::<()>();
+        Driven::carried(async move {
+            let seat = tokio::select! {
+                biased;
+                // Who goes away before it is his turn leaves the line.
+                () = caller.closed() => return Err(stopping()),
+                seat = seat.lock_owned() => seat,
+            };
+            drop(place);
+            line.serve(seat, call).await
         })
         .await
     }
@@ -93,9 +89,9 @@ impl<M: Module> Single<M> {
     /// Stops the instance after the calls that wait already. New calls are
     /// refused from now on.
     pub(crate) async fn stop(&self) -> Result<(), Error> {
-        let mut seat = Arc::clone(&self.seat).lock_owned().await;
-        let line = Arc::clone(&self.line);
-        Detached::new(async move {
+        let (line, seat) = (Arc::clone(&self.line), Arc::clone(&self.seat));
+        Driven::carried(async move {
+            let mut seat = seat.lock_owned().await;
             match std::mem::replace(&mut seat.state, State::Stopped) {
                 State::Running(mut instance) => instance
                     .call(&line.blueprint, |guest| Box::pin(guest.lifecycle.call_stop(guest.store)))
@@ -117,6 +113,22 @@ impl<M: Module> Single<M> {
 }
 
 impl<M: Module> Line<M> {
+    /// Makes a call with the instance in the seat.
+    async fn serve<R>(
+        self: Arc<Self>,
+        mut seat: OwnedMutexGuard<Seat<M>>,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R>,
+    ) -> Result<R, Error> {
+        let instance = self.running(&mut seat).await?;
+        match instance.call(&self.blueprint, call).await {
+            Ok(answer) => answer,
+            Err(Dead(error)) => {
+                seat.died(&self.blueprint.shared.name, &error);
+                Err(error)
+            }
+        }
+    }
+
     /// The instance in the seat, started if need be.
     async fn running<'s>(&self, seat: &'s mut Seat<M>) -> Result<&'s mut Instance<M>, Error> {
         let name = &self.blueprint.shared.name;
@@ -194,41 +206,6 @@ impl Restarts {
     }
 }
 
-/// A future that goes on without whoever waited for it.
-///
-/// While somebody waits it runs in the waiting task, which costs nothing; if it
-/// is dropped before its end, a task of its own takes it over.
-pub(crate) struct Detached<R: Send + 'static> {
-    work: Option<Pin<Box<dyn Future<Output = R> + Send>>>,
-}
-
-impl<R: Send + 'static> Detached<R> {
-    pub(crate) fn new(work: impl Future<Output = R> + Send + 'static) -> Self {
-        Self { work: Some(Box::pin(work)) }
-    }
-}
-
-impl<R: Send + 'static> Future for Detached<R> {
-    type Output = R;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let Some(work) = &mut self.work else { return Poll::Pending };
-        let result = std::task::ready!(work.as_mut().poll(context));
-        self.work = None;
-        Poll::Ready(result)
-    }
-}
-
-impl<R: Send + 'static> Drop for Detached<R> {
-    fn drop(&mut self) {
-        // Without a runtime there is nobody to carry it on: the process ends.
-        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current())
-        {
-            runtime.spawn(work);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,22 +238,5 @@ mod tests {
         let later = now + Restarts::FORGIVEN_AFTER + Duration::from_secs(1);
         restarts.died(later);
         assert!(restarts.wait(later).is_none());
-    }
-
-    #[tokio::test]
-    async fn work_that_was_begun_ends_although_nobody_waits() {
-        let (begun, wait_begun) = tokio::sync::oneshot::channel();
-        let (go, wait_go) = tokio::sync::oneshot::channel::<()>();
-        let (done, wait_done) = tokio::sync::oneshot::channel();
-        let waiting = tokio::spawn(Detached::new(async move {
-            let _ = begun.send(());
-            let _ = wait_go.await;
-            let _ = done.send(());
-        }));
-        wait_begun.await.unwrap();
-        waiting.abort();
-        assert!(waiting.await.unwrap_err().is_cancelled());
-        go.send(()).unwrap();
-        wait_done.await.unwrap();
     }
 }

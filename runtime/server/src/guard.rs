@@ -60,9 +60,8 @@ fn is_local(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
     let host = hosts.next().and_then(|value| value.to_str().ok());
     // A request line with a whole URL names the host a second time.
     let other = uri.authority().map(Authority::as_str);
-    let named = hosts.next().is_none()
-        && host.is_some_and(is_loopback)
-        && other.is_none_or(is_loopback);
+    let named =
+        hosts.next().is_none() && host.is_some_and(is_loopback) && other.is_none_or(is_loopback);
     if !named {
         return Err(ApiError::denied(
             "the Host header must be localhost, 127.0.0.1 or [::1]: this server has no token, \
@@ -96,8 +95,7 @@ fn is_loopback(host: &str) -> bool {
         Some(v6) => v6.parse::<Ipv6Addr>().map(IpAddr::V6),
         None => name.parse::<Ipv4Addr>().map(IpAddr::V4),
     };
-    name.eq_ignore_ascii_case("localhost")
-        || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Declares the token in the document.
@@ -119,18 +117,22 @@ mod tests {
     use super::*;
 
     fn ask(headers: &[(&'static str, &'static str)]) -> bool {
-        let headers =
-            headers.iter().map(|(name, value)| {
-                (name.parse().unwrap(), axum::http::HeaderValue::from_static(value))
-            });
+        let headers = headers.iter().map(|(name, value)| {
+            (name.parse().unwrap(), axum::http::HeaderValue::from_static(value))
+        });
         is_local(&headers.collect(), &Uri::from_static("/livez")).is_ok()
     }
 
     #[test]
     fn only_loopback_names_are_this_machine() {
-        for host in
-            ["localhost", "LOCALHOST:1", "localhost:7070", "127.0.0.1", "127.9.9.9:80", "[::1]:7070"]
-        {
+        for host in [
+            "localhost",
+            "LOCALHOST:1",
+            "localhost:7070",
+            "127.0.0.1",
+            "127.9.9.9:80",
+            "[::1]:7070",
+        ] {
             assert!(ask(&[("host", host)]), "{host}");
         }
         for host in [

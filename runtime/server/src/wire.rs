@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn json_comes_out_on_one_line_with_its_digits_and_escapes() {
         for (bytes, line) in [
-            (r#"{ "a" : 1.50e400,` "b":[1 , 2]}"#.replace('`', "\r\n"), r#"{"a":1.50e400,"b":[1,2]}"#),
+            (
+                r#"{ "a" : 1.50e400,` "b":[1 , 2]}"#.replace('`', "\r\n"),
+                r#"{"a":1.50e400,"b":[1,2]}"#,
+            ),
             (r#" "a \" b \\" "#.to_owned(), r#""a \" b \\""#),
             ("123456789012345678901234567890".to_owned(), "123456789012345678901234567890"),
             (" null\n".to_owned(), "null"),

@@ -88,9 +88,14 @@ impl Runtime {
         vec![cache, events]
     }
 
-    /// Stops: subscribers take no more events and end those that they have
-    /// begun, accepted calls end, and every provider writes out what it holds.
-    /// Calls that come later are `unavailable`.
+    /// Stops: from now on nothing is accepted from outside, subscribers end the
+    /// events that they have begun, accepted calls end, and every provider writes
+    /// out what it holds. Calls that come later are `unavailable`.
+    ///
+    /// Events in a provider that does not keep them (one without the feature
+    /// `durable`) are handled first, if they are due and have a subscriber here,
+    /// with all that its handlers publish; for at most 30 seconds. What is due
+    /// later is gone with the provider, and the log says how much that is.
     ///
     /// # Errors
     ///

@@ -95,7 +95,12 @@ pub(crate) async fn run(span: Duration, print: &mut impl FnMut(Row)) -> anyhow::
         })
         .await?;
         runtime.shutdown().await?;
-        print(measured.row(BENCH, "publish to handled, 150 B", publishers, Some((BASELINE, baseline))));
+        print(measured.row(
+            BENCH,
+            "publish to handled, 150 B",
+            publishers,
+            Some((BASELINE, baseline)),
+        ));
     }
     Ok(())
 }

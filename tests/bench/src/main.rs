@@ -78,8 +78,16 @@ impl Printer {
         if !std::mem::replace(&mut self.headed, true) {
             println!(
                 "{:<14} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
-                "bench", "case", "callers", "ops/s", "p50 µs", "p99 µs", "CPU µs", "baseline",
-                "its ops/s", "ratio"
+                "bench",
+                "case",
+                "callers",
+                "ops/s",
+                "p50 µs",
+                "p99 µs",
+                "CPU µs",
+                "baseline",
+                "its ops/s",
+                "ratio"
             );
         }
         let (baseline, its, ratio) = match (&row.baseline, row.baseline_ops_per_s, row.ratio) {
@@ -90,7 +98,12 @@ impl Printer {
         };
         println!(
             "{:<14} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
-            row.bench, row.case, row.callers, row.ops_per_s, row.p50_us, row.p99_us,
+            row.bench,
+            row.case,
+            row.callers,
+            row.ops_per_s,
+            row.p50_us,
+            row.p99_us,
             row.cpu_us_per_op,
         );
     }

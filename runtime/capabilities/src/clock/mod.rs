@@ -71,12 +71,20 @@ impl Clock {
 
     /// Waits for `duration` of this clock's time.
     pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.monotonic().saturating_add(duration)).await;
+    }
+
+    /// Waits until [`Clock::monotonic`] is `moment`. Whoever waits again after
+    /// doing something else in between waits no longer for it.
+    pub async fn sleep_until(&self, moment: Duration) {
         match &self.0 {
-            Source::System { .. } => tokio::time::sleep(duration.min(NEVER)).await,
+            Source::System { origin } => {
+                let left = moment.saturating_sub(origin.elapsed());
+                tokio::time::sleep(left.min(NEVER)).await;
+            }
             Source::Manual(now) => {
-                let due = now.borrow().saturating_add(duration);
                 // The sender is alive: `self` holds it.
-                let _ = now.subscribe().wait_for(|now| *now >= due).await;
+                let _ = now.subscribe().wait_for(|now| *now >= moment).await;
             }
         }
     }

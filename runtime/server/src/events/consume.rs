@@ -253,3 +253,33 @@ async fn extend(
     let lost = api.runtime().events().extend(tokens, lease).await?;
     Ok(axum::Json(Lost { lost }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stheno::{Runtime, Subscription};
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_sent_gives_its_deliveries_back() {
+        let runtime = Runtime::builder().build().await.unwrap();
+        let events = runtime.events();
+        let subscription =
+            Subscription { id: "s".into(), pattern: "*".into(), retained: true, idle_ttl: None };
+        events.create_subscription(subscription).await.unwrap();
+        events.publish("a", &1).await.unwrap();
+        let hour = Duration::from_secs(3600);
+        let pulled = events.pull("s", 10, Duration::ZERO, hour).await.unwrap();
+        assert_eq!(pulled.len(), 1);
+
+        drop(answer(events.clone(), pulled).unwrap());
+        let again = events.pull("s", 10, hour, hour).await.unwrap();
+        assert_eq!(again[0].event.attempt, 1);
+
+        // One that is sent keeps them.
+        let response = answer(events.clone(), again).unwrap();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert!(body.starts_with(b"{\"deliveries\":[{\"token\":"));
+        assert_eq!(events.subscriptions().await.unwrap()[0].leased, 1);
+        assert!(events.pull("s", 10, Duration::ZERO, hour).await.unwrap().is_empty());
+    }
+}

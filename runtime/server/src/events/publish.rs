@@ -148,10 +148,7 @@ struct Count {
     post, path = "/v1/events/groups/stage", tag = "events", request_body = Staged,
     responses((status = 204, description = "They are in the group."), Errors),
 )]
-async fn stage(
-    State(api): State<Api>,
-    Json(staged): Json<Staged>,
-) -> Result<StatusCode, ApiError> {
+async fn stage(State(api): State<Api>, Json(staged): Json<Staged>) -> Result<StatusCode, ApiError> {
     let mut group = api.runtime().events().group(staged.group);
     if let Some(Span(ttl)) = staged.ttl {
         group = group.ttl(ttl);

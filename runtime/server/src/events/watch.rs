@@ -69,8 +69,7 @@ async fn watch(
 ) -> Result<Sse<impl Stream<Item = Result<Frame, Infallible>>>, ApiError> {
     let events = api.runtime().events().clone();
     let id = format!("watch-{}", uuid::Uuid::new_v4());
-    let subscription =
-        Subscription { id: id.clone(), pattern, retained, idle_ttl: Some(IDLE_TTL) };
+    let subscription = Subscription { id: id.clone(), pattern, retained, idle_ttl: Some(IDLE_TTL) };
     // Before it is made: this request may end in the middle of that.
     let place = Place { events, id: Some(id.clone()) };
     place.events.create_subscription(subscription).await?;

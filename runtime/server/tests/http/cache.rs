@@ -10,9 +10,45 @@ use crate::server::{Server, error};
 /// 1 to 1,024 bytes of anything.
 fn odd_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
-        "/", "//", ".", "..", "../..", "/..", "a/../b", "%2F", "%2f", "%", "%25", "+", " ", "a b",
-        "a+b", "?", "#", "&", "=", "a=b&key=c", ";", ":", "@", "\\", "\"", "'", "*", "{key}",
-        "ключ", "é", "e\u{301}", "🦀", "\0", "\u{7f}", "\n", "\r\n", "\t", "\u{feff}", "\u{202e}",
+        "/",
+        "//",
+        ".",
+        "..",
+        "../..",
+        "/..",
+        "a/../b",
+        "%2F",
+        "%2f",
+        "%",
+        "%25",
+        "+",
+        " ",
+        "a b",
+        "a+b",
+        "?",
+        "#",
+        "&",
+        "=",
+        "a=b&key=c",
+        ";",
+        ":",
+        "@",
+        "\\",
+        "\"",
+        "'",
+        "*",
+        "{key}",
+        "ключ",
+        "é",
+        "e\u{301}",
+        "🦀",
+        "\0",
+        "\u{7f}",
+        "\n",
+        "\r\n",
+        "\t",
+        "\u{feff}",
+        "\u{202e}",
     ]
     .map(str::to_owned)
     .into();
@@ -47,7 +83,8 @@ async fn every_odd_key_is_a_key_of_its_own() {
 #[tokio::test]
 async fn a_value_of_8_mib_comes_back_byte_for_byte_and_a_longer_one_is_refused() {
     let server = Server::start().await;
-    let mut value: Vec<u8> = (0..8 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut value: Vec<u8> =
+        (0..8 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     server.put_entry(&[("key", "large")], value.clone()).await;
     assert!(server.entry("large").await.unwrap() == value);
 

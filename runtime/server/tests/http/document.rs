@@ -122,9 +122,9 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         let response = server.request(method.clone(), &path, &[]).send().await.unwrap();
         let status = response.status().as_u16();
         let takes = operation.get("requestBody").is_some()
-            || operation["parameters"].as_array().is_some_and(|all| {
-                all.iter().any(|parameter| parameter["required"] == true)
-            });
+            || operation["parameters"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|parameter| parameter["required"] == true));
         assert_eq!(status, if takes { 400 } else { 200 }, "{method} {path}");
     }
 }

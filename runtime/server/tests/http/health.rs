@@ -40,7 +40,10 @@ async fn providers_are_named_with_what_they_can() {
     let all = answer(server.get("/v1/providers", &[]).await).await;
     let cache = &all["providers"][0];
     assert_eq!(cache["module"], "cache");
-    assert_eq!((&cache["provider"], &cache["name"]), (&json!("cache-memory"), &json!("cache-memory")));
+    assert_eq!(
+        (&cache["provider"], &cache["name"]),
+        (&json!("cache-memory"), &json!("cache-memory"))
+    );
     assert_eq!(cache["instances"], "one");
     assert_eq!(cache["features"], json!(["tags", "matching"]));
     assert_eq!(all["providers"][1]["module"], "events");
@@ -63,7 +66,8 @@ async fn each_kind_of_error_has_its_status() {
         let key = format!("error:{kind}:it was so");
         let response = server.get("/v1/cache/entry", &[("key", &key)]).await;
         assert_eq!(response.status(), status, "{kind}");
-        let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let retry =
+            response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(retry.as_deref(), (status == 503).then_some("1"), "{kind}");
         let (answered, message) = error(response).await;
         assert_eq!(answered, kind);

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use stheno::Runtime;
-use stheno::config::{
-    CompileCache, Config, ModuleName, ProviderConfig, Resolve, ServerConfig,
-};
+use stheno::config::{CompileCache, Config, ModuleName, ProviderConfig, Resolve, ServerConfig};
 use stheno_server::serve;
 use stheno_test_support::{compile_cache, guest};
 use tokio::net::TcpListener;
@@ -27,8 +25,7 @@ pub(crate) struct Server {
 /// The local providers.
 pub(crate) fn local() -> Config {
     let mut config = Config::default();
-    config.runtime.compile_cache =
-        CompileCache::Folder(compile_cache(env!("CARGO_TARGET_TMPDIR")));
+    config.runtime.compile_cache = CompileCache::Folder(compile_cache(env!("CARGO_TARGET_TMPDIR")));
     config
 }
 
@@ -166,8 +163,5 @@ pub(crate) async fn error(response: Response) -> (String, String) {
     assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
     let detail = body["error"].as_object().unwrap();
     assert_eq!(detail.len(), 2, "{body}");
-    (
-        detail["kind"].as_str().unwrap().to_owned(),
-        detail["message"].as_str().unwrap().to_owned(),
-    )
+    (detail["kind"].as_str().unwrap().to_owned(), detail["message"].as_str().unwrap().to_owned())
 }

@@ -18,6 +18,7 @@ use stheno_engine::{Batch, Clock, Coalescer, EventsModule, Provider};
 use tokio::sync::{oneshot, watch};
 
 use super::args::{self, MAX_ITEMS};
+use super::door::Door;
 use super::{
     DeadLetter, DeadLetterPage, Delivery, Event, Pulled, Subscription, SubscriptionStatus, Verdict,
     at,
@@ -35,8 +36,7 @@ pub(super) struct Calls {
     provider: Provider<EventsModule>,
     publish: Coalescer<PublishBatch>,
     clock: Clock,
-    /// Each pull that waits holds a receiver.
-    stop: watch::Sender<bool>,
+    door: Door,
 }
 
 struct PublishBatch {
@@ -48,7 +48,7 @@ impl Calls {
     pub(super) fn new(provider: Provider<EventsModule>, clock: Clock) -> Self {
         let batch = PublishBatch { provider: provider.clone(), activity: watch::channel(()).0 };
         let waiting = provider.limits().queue.get() as usize;
-        Self { publish: Coalescer::new(batch, waiting), provider, clock, stop: watch::channel(false).0 }
+        Self { publish: Coalescer::new(batch, waiting), provider, clock, door: Door::new() }
     }
 
     pub(super) fn provider(&self) -> &Provider<EventsModule> {
@@ -57,6 +57,16 @@ impl Calls {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Closed when the runtime stops.
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Whether what it was given outlives the process.
+    pub(super) fn is_durable(&self) -> bool {
+        self.provider.description().features.iter().any(|feature| feature == "durable")
     }
 
     /// Changes whenever something may have become due.
@@ -72,6 +82,7 @@ impl Calls {
         &self,
         messages: Vec<contract::Message>,
     ) -> Result<Vec<String>, Error> {
+        let _inside = self.door.enter()?;
         Ok(self.publish.ask(messages).await?)
     }
 
@@ -81,6 +92,7 @@ impl Calls {
         ttl_ms: u64,
         messages: Vec<contract::Message>,
     ) -> Result<(), Error> {
+        let _inside = self.door.enter()?;
         let staged = self.provider.call(move |guest| {
             Box::pin(async move {
                 guest.module.call_stage(guest.store, &group, ttl_ms, &messages).await
@@ -90,6 +102,7 @@ impl Calls {
     }
 
     pub(super) async fn release(&self, group: String) -> Result<u64, Error> {
+        let _inside = self.door.enter()?;
         let released = self.provider.call(move |guest| {
             Box::pin(async move { guest.module.call_release(guest.store, &group).await })
         });
@@ -163,7 +176,7 @@ impl Calls {
         lease: Duration,
     ) -> Result<Vec<Delivery>, Error> {
         let calls = Arc::clone(self);
-        let mut stop = self.stop.subscribe();
+        let mut stop = self.door.wait_inside();
         let (mut reply, answer) = oneshot::channel();
         tokio::spawn(async move {
             let gone = async {
@@ -179,9 +192,7 @@ impl Calls {
         });
         match answer.await {
             Ok(pulled) => pulled.map(Unclaimed::claim),
-            Err(_) => {
-                Err(Error::new(ErrorKind::Internal, "the pull ended without an answer"))
-            }
+            Err(_) => Err(Error::new(ErrorKind::Internal, "the pull ended without an answer")),
         }
     }
 
@@ -200,19 +211,20 @@ impl Calls {
         let deadline = self.clock.monotonic().saturating_add(wait);
         loop {
             activity.mark_unchanged();
-            let left = deadline.saturating_sub(self.clock.monotonic());
+            let now = self.clock.monotonic();
+            let left = deadline.saturating_sub(now);
             let wait = if self.provider.is_single() { Duration::ZERO } else { left.min(PULL_WAIT) };
             let pulled = self.pull(subscription.clone(), max, wait, lease).await?;
-            let left = deadline.saturating_sub(self.clock.monotonic());
-            if !pulled.deliveries.is_empty() || left.is_zero() {
+            if !pulled.deliveries.is_empty() || self.clock.monotonic() >= deadline {
                 return Ok(pulled.deliveries);
             }
-            let pause = pulled.next_due.map_or(left, |due| due.min(left));
+            let again =
+                pulled.next_due.map_or(deadline, |due| deadline.min(now.saturating_add(due)));
             tokio::select! {
                 biased;
                 () = &mut gone => return Ok(Vec::new()),
                 _ = activity.changed() => {}
-                () = self.clock.sleep(pause) => {}
+                () = self.clock.sleep_until(again) => {}
             }
         }
     }
@@ -234,24 +246,19 @@ impl Calls {
         }
     }
 
-    /// Ends all that wait in [`Calls::pull_waiting`], and waits until what they
-    /// pulled has been taken or given back.
-    pub(super) async fn end_pulls(&self) {
-        self.stop.send_replace(true);
-        self.stop.closed().await;
-    }
-
     pub(super) async fn settle(
         &self,
         outcomes: Vec<contract::Outcome>,
     ) -> Result<Vec<String>, Error> {
-        let returns =
-            outcomes.iter().any(|outcome| matches!(outcome.verdict, contract::Verdict::Returned));
+        // A failed one is due later, and perhaps before anything else is.
+        let due_again = outcomes.iter().any(|outcome| {
+            matches!(outcome.verdict, contract::Verdict::Returned | contract::Verdict::Failed(_))
+        });
         let settled = self.provider.call(move |guest| {
             Box::pin(async move { guest.module.call_settle(guest.store, &outcomes).await })
         });
         let lost = settled.await?;
-        if returns {
+        if due_again {
             self.raise();
         }
         Ok(lost)
@@ -287,6 +294,7 @@ impl Calls {
     }
 
     pub(super) async fn replay_dead_letters(&self, ids: Vec<String>) -> Result<u64, Error> {
+        let _inside = self.door.enter()?;
         let replayed = self.provider.call(move |guest| {
             Box::pin(async move { guest.module.call_replay_dead_letters(guest.store, &ids).await })
         });
@@ -308,7 +316,7 @@ impl Calls {
 struct Unclaimed {
     deliveries: Vec<Delivery>,
     calls: Arc<Calls>,
-    /// Held so that [`Calls::end_pulls`] waits.
+    /// Held so that [`Door::close`] waits.
     stop: watch::Receiver<bool>,
 }
 

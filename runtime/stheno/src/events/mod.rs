@@ -2,6 +2,7 @@
 
 mod args;
 mod calls;
+mod door;
 mod subscriber;
 mod worker;
 
@@ -287,6 +288,7 @@ impl Events {
     /// says.
     pub async fn create_subscription(&self, subscription: Subscription) -> Result<(), Error> {
         let subscription = subscriber::checked(subscription)?;
+        let _inside = self.calls.door().enter()?;
         self.calls.subscribe(subscription.clone()).await?;
         self.registry.remember(subscription);
         Ok(())
@@ -413,10 +415,11 @@ impl Events {
         self.calls.remove_dead_letters(ids).await
     }
 
-    /// Ends all subscribers of this runtime after the events they have begun,
-    /// and all pulls that wait.
+    /// Lets nobody publish any more, ends all pulls that wait, and ends all
+    /// subscribers; see [`Runtime::shutdown`](crate::Runtime::shutdown).
     pub(crate) async fn drain(&self) {
-        tokio::join!(self.registry.drain(), self.calls.end_pulls());
+        self.calls.door().close().await;
+        self.registry.drain(&self.calls).await;
     }
 }
 

@@ -9,7 +9,8 @@ use stheno_contracts::events as contract;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::worker::Worker;
+use super::calls::Calls;
+use super::worker::{GRACE, Phase, Worker};
 use super::{Events, Subscription, args};
 use crate::{Error, ErrorKind};
 
@@ -115,6 +116,7 @@ impl<'a> IntoFuture for Subscribe<'a> {
             }
             let id = subscription.id.clone();
             let place = events.registry.reserve(&id)?;
+            let _inside = events.calls.door().enter()?;
             events.calls.subscribe(subscription.clone()).await?;
             events.registry.remember(subscription.clone());
             let worker = Worker {
@@ -182,7 +184,23 @@ pub(super) struct Registry {
 
 enum Running {
     Reserved,
-    Begun { stop: watch::Sender<bool>, task: JoinHandle<()> },
+    Begun(Begun),
+}
+
+struct Begun {
+    phase: watch::Sender<Phase>,
+    /// The last round of draining in which it had nothing to do.
+    idle: watch::Receiver<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Begun {
+    /// Ends after the events it has begun.
+    async fn stop(self) {
+        self.phase.send_replace(Phase::Stopping);
+        // It ends by itself; a panic in it has been reported.
+        let _ = self.task.await;
+    }
 }
 
 impl Registry {
@@ -218,25 +236,68 @@ impl Registry {
 
     async fn stop(&self, id: &str) {
         let running = self.workers().remove(id);
-        if let Some(Running::Begun { stop, task }) = running {
-            stop.send_replace(true);
-            // It ends by itself; a panic in it has been reported.
-            let _ = task.await;
+        if let Some(Running::Begun(worker)) = running {
+            worker.stop().await;
         }
     }
 
-    /// Ends all subscribers after the events they have begun.
-    pub(super) async fn drain(&self) {
+    /// Ends all subscribers after the events they have begun. What is in a
+    /// provider that forgets is handled first, as far as it is due.
+    pub(super) async fn drain(&self, calls: &Calls) {
         let all = std::mem::take(&mut *self.workers());
-        let mut tasks = Vec::with_capacity(all.len());
-        for running in all.into_values() {
-            if let Running::Begun { stop, task } = running {
-                stop.send_replace(true);
-                tasks.push(task);
+        let mut workers: Vec<_> = all
+            .into_values()
+            .filter_map(|running| match running {
+                Running::Begun(worker) => Some(worker),
+                Running::Reserved => None,
+            })
+            .collect();
+        if !calls.is_durable() {
+            if tokio::time::timeout(GRACE, handle_all(&mut workers, calls)).await.is_err() {
+                tracing::warn!("subscribers did not handle all that was due in {GRACE:?}");
             }
+            tell_what_is_lost(calls).await;
         }
-        for task in tasks {
-            let _ = task.await;
+        for worker in &workers {
+            worker.phase.send_replace(Phase::Stopping);
+        }
+        for worker in workers {
+            worker.stop().await;
+        }
+    }
+}
+
+/// Has subscribers go on until nothing is due. What one of them publishes is
+/// news to the others, so they are asked again until a round brought no news.
+async fn handle_all(workers: &mut [Begun], calls: &Calls) {
+    let mut activity = calls.activity();
+    for round in 1.. {
+        activity.mark_unchanged();
+        for worker in workers.iter() {
+            worker.phase.send_replace(Phase::Draining(round));
+        }
+        for worker in workers.iter_mut() {
+            // An error is a worker that has ended, which is idle as well.
+            let _ = worker.idle.wait_for(|idle| *idle >= round).await;
+        }
+        if !activity.has_changed().unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+/// Events that are due later, or that nobody here handles.
+async fn tell_what_is_lost(calls: &Calls) {
+    for status in calls.subscriptions().await.unwrap_or_default() {
+        let (waiting, leased) = (status.waiting, status.leased);
+        if waiting + leased > 0 {
+            let subscription = status.subscription.id;
+            tracing::warn!(
+                subscription,
+                waiting,
+                leased,
+                "the provider keeps events in its memory, and these are gone when it stops"
+            );
         }
     }
 }
@@ -244,8 +305,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         for running in self.workers().values() {
-            if let Running::Begun { stop, .. } = running {
-                stop.send_replace(true);
+            if let Running::Begun(worker) = running {
+                worker.phase.send_replace(Phase::Stopping);
             }
         }
     }
@@ -259,10 +320,11 @@ struct Reserved<'a> {
 
 impl Reserved<'_> {
     fn begin(mut self, worker: Worker) {
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(worker.run(stopped));
+        let (phase, told) = watch::channel(Phase::Serving);
+        let (tell_idle, idle) = watch::channel(0);
+        let task = tokio::spawn(worker.run(told, tell_idle));
         if let Some(id) = self.id.take() {
-            self.registry.workers().insert(id, Running::Begun { stop, task });
+            self.registry.workers().insert(id, Running::Begun(Begun { phase, idle, task }));
         }
     }
 }

@@ -6,11 +6,16 @@
 //! when there is nothing else to do first.
 //!
 //! A pull under way is never dropped: the deliveries that it was about to bring
-//! would be leased to nobody until their lease ran out.
+//! would be leased to nobody until their lease ran out. And it is never left
+//! unpolled while the loop waits for another call: a provider of one instance
+//! serves in the order of arrival, so that call would wait for the pull and the
+//! pull for the loop. Hence it has a task of its own.
+//!
+//! All waits are until a moment and not for a duration, since the loop begins
+//! them again whenever anything else happens.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -18,9 +23,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use stheno_contracts::events as contract;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::calls::{Calls, PULL_WAIT};
+use super::door::handling;
 use super::subscriber::Handler;
 use super::{Delivery, Pulled};
 use crate::{Error, ErrorKind};
@@ -28,8 +34,9 @@ use crate::{Error, ErrorKind};
 /// The most deliveries in one pull.
 const BATCH: usize = 256;
 /// How long handlers may go on once the subscriber is to stop; then they are
-/// cut off and their events given back.
-const GRACE: Duration = Duration::from_secs(30);
+/// cut off and their events given back. And how long they may take, before
+/// that, for what a provider that forgets still holds.
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Without news, look again after this long: another process may have published.
@@ -43,81 +50,119 @@ pub(super) struct Worker {
     pub(super) lease: Duration,
 }
 
-type Pull = Pin<Box<dyn Future<Output = Result<Pulled, Error>> + Send>>;
+/// What a subscriber is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Go on.
+    Serving,
+    /// Go on, and tell when in this round nothing was due and no handler ran.
+    Draining(u64),
+    /// End what was begun, and then.
+    Stopping,
+}
+
+type Pull = JoinHandle<Result<Pulled, Error>>;
 
 /// When to pull next.
 enum Next {
     Now,
-    /// On news, or after so long.
-    Later(Duration),
+    /// On news, or at this moment of the clock.
+    At(Duration),
 }
 
 impl Worker {
-    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(self, mut phase: watch::Receiver<Phase>, idle: watch::Sender<u64>) {
+        let clock = self.calls.clock().clone();
         let mut activity = self.calls.activity();
         let mut running: JoinSet<(String, contract::Verdict)> = JoinSet::new();
         let mut leased: HashSet<String> = HashSet::new();
         let mut outcomes = Vec::new();
         let mut pull: Option<Pull> = None;
+        // When the pull began, and in which round of draining if no handler ran.
+        let mut pull_began = Duration::ZERO;
+        let mut quiet_round = None;
         let mut next = Next::Now;
         let mut pause = FIRST_PAUSE;
+        let mut renew_at = Duration::ZERO;
         loop {
-            let stopping = *stop.borrow();
-            if stopping && pull.is_none() {
+            let now = clock.monotonic();
+            let current = *phase.borrow_and_update();
+            if current == Phase::Stopping && pull.is_none() {
                 break;
+            }
+            if let Phase::Draining(round) = current
+                && running.is_empty()
+                && pull.is_none()
+                && *idle.borrow() < round
+                // After a failure it waits as it does otherwise.
+                && pause == FIRST_PAUSE
+            {
+                next = Next::Now;
+            }
+            if leased.is_empty() {
+                renew_at = now.saturating_add(self.lease / 3);
+            } else if now >= renew_at {
+                self.renew(&leased).await;
+                renew_at = now.saturating_add(self.lease / 3);
             }
             let room = self.concurrency.saturating_sub(running.len());
             if pull.is_none() && room > 0 && matches!(next, Next::Now) {
                 activity.mark_unchanged();
+                pull_began = now;
                 pull = Some(self.pull(room.min(BATCH)));
+                quiet_round = match current {
+                    Phase::Draining(round) if running.is_empty() => Some(round),
+                    _ => None,
+                };
             }
-            let waits = match (&pull, &next) {
-                (None, Next::Later(wait)) if room > 0 => Some(*wait),
+            let wait_until = match (&pull, &next) {
+                (None, Next::At(moment)) if room > 0 => Some(*moment),
                 _ => None,
             };
             tokio::select! {
                 biased;
                 Some(pulled) = conditional(&mut pull) => {
                     pull = None;
-                    next = match pulled {
+                    next = match pulled.unwrap_or_else(|ended| Err(lost(&ended))) {
                         Ok(pulled) => {
                             pause = FIRST_PAUSE;
                             let due = pulled.next_due;
                             let any = !pulled.deliveries.is_empty();
                             for delivery in pulled.deliveries {
-                                if stopping {
+                                if current == Phase::Stopping {
                                     outcomes.push(outcome(delivery.token, contract::Verdict::Returned));
                                 } else {
                                     self.begin(delivery, &mut running, &mut leased, &mut outcomes);
                                 }
                             }
+                            if let (false, Some(round)) = (any, quiet_round) {
+                                idle.send_replace(round);
+                            }
                             match due {
                                 Some(Duration::ZERO) => Next::Now,
                                 _ if any => Next::Now,
-                                Some(due) => Next::Later(due),
-                                None if self.calls.provider().is_single() => Next::Later(Duration::MAX),
-                                None => Next::Later(IDLE),
+                                Some(due) => Next::At(pull_began.saturating_add(due)),
+                                None if self.calls.provider().is_single() => Next::At(Duration::MAX),
+                                None => Next::At(clock.monotonic().saturating_add(IDLE)),
                             }
                         }
                         Err(error) => {
                             self.explain(&error).await;
                             let wait = pause;
                             pause = (pause * 2).min(LONGEST_PAUSE);
-                            Next::Later(wait)
+                            Next::At(clock.monotonic().saturating_add(wait))
                         }
                     };
                 }
                 Some(done) = running.join_next() => {
                     finished(done, &mut leased, &mut outcomes);
                 }
-                _ = activity.changed(), if waits.is_some() => next = Next::Now,
-                () = self.calls.clock().sleep(waits.unwrap_or_default()), if waits.is_some() => {
+                _ = activity.changed(), if wait_until.is_some() => next = Next::Now,
+                () = clock.sleep_until(wait_until.unwrap_or_default()), if wait_until.is_some() => {
                     next = Next::Now;
                 }
-                () = self.calls.clock().sleep(self.lease / 3), if !leased.is_empty() => {
-                    self.renew(&leased).await;
-                }
-                _ = stop.changed() => {}
+                () = clock.sleep_until(renew_at), if !leased.is_empty() => {}
+                _ = phase.changed() => {}
             }
             while let Some(done) = running.try_join_next() {
                 finished(done, &mut leased, &mut outcomes);
@@ -133,7 +178,7 @@ impl Worker {
         let lease = self.lease;
         let wait = if calls.provider().is_single() { Duration::ZERO } else { PULL_WAIT };
         let max = u32::try_from(max).unwrap_or(u32::MAX);
-        Box::pin(async move { calls.pull(id, max, wait, lease).await })
+        tokio::spawn(async move { calls.pull(id, max, wait, lease).await })
     }
 
     /// Runs the handler as far as it comes by itself.
@@ -146,8 +191,8 @@ impl Worker {
     ) {
         let Delivery { token, event, .. } = delivery;
         let handler = Arc::clone(&self.handler);
-        let handling = AssertUnwindSafe(async move { handler(event).await }).catch_unwind();
-        let mut handling = Box::pin(handling.map(|result| match result {
+        let handled = AssertUnwindSafe(handling(async move { handler(event).await }));
+        let mut handling = Box::pin(handled.catch_unwind().map(|result| match result {
             Ok(Ok(())) => contract::Verdict::Handled,
             Ok(Err(failure)) => failure.verdict(),
             Err(panic) => contract::Verdict::Failed(describe(panic.as_ref())),
@@ -232,16 +277,22 @@ impl Worker {
         mut leased: HashSet<String>,
     ) {
         let mut outcomes = Vec::new();
+        let clock = self.calls.clock();
         let grace = tokio::time::sleep(GRACE);
         tokio::pin!(grace);
+        let mut renew_at = clock.monotonic();
         loop {
+            if clock.monotonic() >= renew_at && !leased.is_empty() {
+                self.renew(&leased).await;
+                renew_at = clock.monotonic().saturating_add(self.lease / 3);
+            }
             tokio::select! {
                 biased;
                 done = running.join_next() => match done {
                     Some(done) => finished(done, &mut leased, &mut outcomes),
                     None => break,
                 },
-                () = self.calls.clock().sleep(self.lease / 3) => self.renew(&leased).await,
+                () = clock.sleep_until(renew_at), if !leased.is_empty() => {}
                 () = &mut grace => {
                     running.abort_all();
                     let given_back = leased.drain();
@@ -271,6 +322,11 @@ fn finished(
         leased.remove(&token);
         outcomes.push(outcome(token, verdict));
     }
+}
+
+/// What became of a pull whose task did not end.
+fn lost(ended: &tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, format!("the pull ended without an answer: {ended}"))
 }
 
 /// Awaits what may not be there.

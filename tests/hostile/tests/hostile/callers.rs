@@ -3,11 +3,12 @@
 //! A call is polled once by hand to bring it to where it waits: then it has
 //! begun, and no test has to guess how long that takes.
 
-use std::pin::pin;
+use std::pin::Pin;
+use std::task::Poll;
 
 use futures_util::poll;
 use stheno_config::Limits;
-use stheno_hostile::{Error, ErrorKind, ask, ask_all, load, store};
+use stheno_hostile::{Error, ErrorKind, Guest, ask, ask_all, load, store};
 
 use crate::{MANY, ONE, engine, instances, limits, queue};
 
@@ -15,6 +16,21 @@ fn is_busy(answer: &Result<String, Error>, limit: u32) -> bool {
     let says = format!("limits.queue = {limit}");
     matches!(answer, Err(error) if error.kind() == ErrorKind::Unavailable
         && error.message().contains(&says))
+}
+
+/// A call that waits in the line, as soon as there is room in it.
+async fn in_line<'a>(
+    guest: &'a Guest,
+    key: &'a str,
+) -> Pin<Box<dyn Future<Output = Result<String, Error>> + 'a>> {
+    loop {
+        let mut call = Box::pin(ask(guest, key));
+        match poll!(&mut call) {
+            Poll::Pending => return call,
+            Poll::Ready(answer) => assert!(is_busy(&answer, 1), "{answer:?}"),
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -55,15 +71,31 @@ async fn a_caller_that_leaves_the_line_makes_room_in_it() {
         let mut running = Box::pin(ask(&guest, "block:20"));
         assert!(poll!(&mut running).is_pending());
         for _ in 0..3 {
-            let mut waiting = Box::pin(ask(&guest, "echo:first"));
-            assert!(poll!(&mut waiting).is_pending());
+            let waiting = in_line(&guest, "echo:first").await;
             assert!(is_busy(&ask(&guest, "echo:second").await, 1));
             drop(waiting);
         }
-        let mut waiting = pin!(ask(&guest, "echo:last"));
-        assert!(poll!(&mut waiting).is_pending());
+        let waiting = in_line(&guest, "echo:last").await;
         let (ran, waited) = tokio::join!(running, waiting);
         assert_eq!((ran.as_deref(), waited.as_deref()), (Ok("slept"), Ok("last")));
+    }
+}
+
+/// A future may be polled once and then left lying, as those in a `select!` or
+/// a buffered stream are while its body waits for something else.
+#[tokio::test]
+async fn a_caller_that_stops_polling_its_call_holds_nobody_up() {
+    for guest in [MANY, ONE] {
+        let limits = limits(|limits| limits.instances = instances(1));
+        let guest = load(&engine(), guest, limits).await;
+        let mut running = Box::pin(ask(&guest, "block:20"));
+        let mut waiting = Box::pin(ask(&guest, "echo:waited"));
+        assert!(poll!(&mut running).is_pending());
+        assert!(poll!(&mut waiting).is_pending());
+        assert_eq!(ask(&guest, "echo:served").await.as_deref(), Ok("served"));
+        // They lost nothing by it.
+        assert_eq!(running.await.as_deref(), Ok("slept"));
+        assert_eq!(waiting.await.as_deref(), Ok("waited"));
     }
 }
 

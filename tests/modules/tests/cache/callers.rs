@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use tokio::task::JoinSet;
 
 use crate::Subject;
@@ -107,14 +109,16 @@ async fn a_caller_that_is_refused_costs_no_other_anything(subject: Subject) {
 /// A caller may go away at any moment, also while others share its call.
 async fn callers_that_go_away_take_nobody_with_them(subject: Subject) {
     let subject = Arc::new(subject);
+    let asked = Arc::new(AtomicU64::new(0));
     let mut leaving = JoinSet::new();
     let mut staying = JoinSet::new();
     for caller in 0..CALLERS {
-        let own = Arc::clone(&subject);
+        let (own, asked) = (Arc::clone(&subject), Arc::clone(&asked));
         leaving.spawn(async move {
             loop {
                 own.cache.set_bytes("shared", "v").await.unwrap();
-                own.cache.get_bytes("shared").await.unwrap();
+                assert_eq!(own.read("shared").await.as_deref(), Some("v"));
+                asked.fetch_add(1, Ordering::SeqCst);
             }
         });
         let own = Arc::clone(&subject);
@@ -126,15 +130,43 @@ async fn callers_that_go_away_take_nobody_with_them(subject: Subject) {
             }
         });
     }
-    for _ in 0..CALLERS {
+    while asked.load(Ordering::SeqCst) < CALLERS {
         tokio::task::yield_now().await;
     }
     leaving.abort_all();
+    while let Some(left) = leaving.join_next().await {
+        assert!(left.unwrap_err().is_cancelled());
+    }
     all_end_well(staying).await;
     assert_eq!(subject.read("shared").await.as_deref(), Some("v"));
 }
 
+/// In the body of the loop nobody polls the reads that have begun.
+async fn callers_may_write_while_their_own_reads_are_under_way(subject: Subject) {
+    let subject = Arc::new(subject);
+    let mut callers = JoinSet::new();
+    for caller in 0..8 {
+        let subject = Arc::clone(&subject);
+        callers.spawn(async move {
+            let keys = (0..50).map(|n| format!("k{caller}-{n}"));
+            let reads = keys.map(|key| {
+                let subject = &subject;
+                async move { (subject.read(&key).await, key) }
+            });
+            let mut reads = stream::iter(reads).buffer_unordered(8);
+            while let Some((found, key)) = reads.next().await {
+                assert_eq!(found, None);
+                subject.cache.set_bytes(&key, "v").await.unwrap();
+                assert_eq!(subject.read(&key).await.as_deref(), Some("v"));
+            }
+        });
+    }
+    let end = all_end_well(callers);
+    tokio::time::timeout(Duration::from_secs(60), end).await.expect("they wait for each other");
+}
+
 for_every_provider! {
+    callers_may_write_while_their_own_reads_are_under_way,
     a_set_during_a_pending_get_is_not_lost,
     each_caller_reads_what_it_set,
     large_and_small_values_do_not_mix,
