@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::{Value, json};
@@ -12,6 +13,9 @@ use stheno_test_support::{compile_cache, guest};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// What has not come by then never comes.
+const NEVER: Duration = Duration::from_secs(60);
 
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
@@ -54,7 +58,7 @@ impl Server {
         };
         let served = serve(listener, runtime.clone(), server, shutdown);
         let serving = tokio::spawn(async move { served.await.unwrap() });
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = reqwest::Client::builder().no_proxy().timeout(NEVER).build().unwrap();
         Self { address, runtime, client, stop: Some(stop), serving }
     }
 
@@ -142,9 +146,12 @@ impl Server {
 
     /// Asks until no subscription is left; each question is a round trip.
     pub(crate) async fn no_subscription_is_left(&self) {
-        while !self.subscriptions().await.is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let gone = async {
+            while !self.subscriptions().await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(NEVER, gone).await.unwrap();
     }
 }
 
