@@ -42,7 +42,7 @@ enum Command {
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),
     /// Call a module of a running `stheno up`
-    Call(call::Call),
+    Call(Box<call::Call>),
 }
 
 #[tokio::main]

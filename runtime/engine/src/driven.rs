@@ -95,11 +95,7 @@ mod tests {
         ended: oneshot::Receiver<()>,
     }
 
-    async fn begin(
-        make: fn(
-            Pin<Box<dyn Future<Output = Result<&'static str, Error>> + Send>>,
-        ) -> Driven<&'static str>,
-    ) -> Begun {
+    async fn begin(make: fn(Boxed<&'static str>) -> Driven<&'static str>) -> Begun {
         let (go, wait_go) = oneshot::channel::<()>();
         let (tell, ended) = oneshot::channel();
         let mut work = make(Box::pin(async move {

@@ -112,7 +112,7 @@ where
                     let mut latencies = histogram();
                     let mut count = 0_u64;
                     while !stop.load(Ordering::Relaxed) {
-                        if count % 16 == 0 {
+                        if count.is_multiple_of(16) {
                             let begun = Instant::now();
                             operation(caller, count).await?;
                             latencies.saturating_record(begun.elapsed().as_nanos() as u64);
@@ -121,7 +121,7 @@ where
                         }
                         count += 1;
                         // A loop that never waits would keep its thread.
-                        if count % 256 == 0 {
+                        if count.is_multiple_of(256) {
                             tokio::task::yield_now().await;
                         }
                     }

@@ -4,6 +4,9 @@
 //! [`Subject`]; [`for_every_provider!`] makes a test of it for each provider, so
 //! that a failure is named `FILE::PROVIDER::PROPERTY`.
 
+// A test may stop where it stands; `clippy.toml` knows only `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module cache_memory, CACHE_MEMORY, $($property),* }
