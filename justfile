@@ -45,8 +45,8 @@ demo *ARGS: build
 
 # Measure: bench [NAME] [--json]
 bench *ARGS: guests
-    @{{ step }} "benches" -- cargo build --release --locked --package stheno-bench >&2
-    @cargo run --quiet --release --locked --package stheno-bench -- "$@"
+    @{{ step }} "benches" -- cargo build --release --locked --workspace --bins >&2
+    @"{{ target }}/release/stheno-bench" "$@"
 
 # Check formatting and lints
 lint:

@@ -156,6 +156,15 @@ fn recover<T: Clone>(items: Arc<Vec<T>>) -> Vec<T> {
     Arc::try_unwrap(items).unwrap_or_else(|shared| shared.as_ref().clone())
 }
 
+impl Get {
+    async fn get(&self, keys: Arc<Vec<String>>) -> Result<Values, Contract> {
+        let values = get(&self.provider, keys).await?;
+        let largest = values.iter().flatten().map(Vec::len).max().unwrap_or(0);
+        self.largest.fetch_max(largest, Ordering::Relaxed);
+        Ok(values)
+    }
+}
+
 impl Batch for Get {
     type Request = Vec<String>;
     type Answer = Values;
@@ -173,24 +182,22 @@ impl Batch for Get {
         keys.len()
     }
 
-    async fn run(&self, requests: Vec<Vec<String>>) -> Vec<Result<Values, Contract>> {
+    async fn run(&self, mut requests: Vec<Vec<String>>) -> Vec<Result<Values, Contract>> {
+        // A caller alone, as under light load, has nothing to be joined with.
+        if requests.len() == 1 {
+            let keys = requests.pop().unwrap_or_default();
+            return vec![self.get(Arc::new(keys)).await];
+        }
         let (keys, lengths) = join(requests);
         let keys = Arc::new(keys);
-        match get(&self.provider, Arc::clone(&keys)).await {
-            Ok(values) => {
-                let largest = values.iter().flatten().map(Vec::len).max().unwrap_or(0);
-                self.largest.fetch_max(largest, Ordering::Relaxed);
-                split(values, &lengths).into_iter().map(Ok).collect()
-            }
-            Err(error) if lengths.len() == 1 => vec![Err(error)],
-            Err(_) => {
-                let mut answers = Vec::with_capacity(lengths.len());
-                for keys in split(recover(keys), &lengths) {
-                    answers.push(get(&self.provider, Arc::new(keys)).await);
-                }
-                answers
-            }
+        if let Ok(values) = self.get(Arc::clone(&keys)).await {
+            return split(values, &lengths).into_iter().map(Ok).collect();
         }
+        let mut answers = Vec::with_capacity(lengths.len());
+        for keys in split(recover(keys), &lengths) {
+            answers.push(self.get(Arc::new(keys)).await);
+        }
+        answers
     }
 }
 
@@ -210,19 +217,20 @@ impl Batch for Set {
         entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum()
     }
 
-    async fn run(&self, requests: Vec<Vec<Entry>>) -> Vec<Result<(), Contract>> {
+    async fn run(&self, mut requests: Vec<Vec<Entry>>) -> Vec<Result<(), Contract>> {
+        if requests.len() == 1 {
+            let entries = requests.pop().unwrap_or_default();
+            return vec![set(&self.provider, Arc::new(entries)).await];
+        }
         let (entries, lengths) = join(requests);
         let entries = Arc::new(entries);
-        match set(&self.provider, Arc::clone(&entries)).await {
-            Ok(()) => lengths.iter().map(|_| Ok(())).collect(),
-            Err(error) if lengths.len() == 1 => vec![Err(error)],
-            Err(_) => {
-                let mut answers = Vec::with_capacity(lengths.len());
-                for entries in split(recover(entries), &lengths) {
-                    answers.push(set(&self.provider, Arc::new(entries)).await);
-                }
-                answers
-            }
+        if set(&self.provider, Arc::clone(&entries)).await.is_ok() {
+            return lengths.iter().map(|_| Ok(())).collect();
         }
+        let mut answers = Vec::with_capacity(lengths.len());
+        for entries in split(recover(entries), &lengths) {
+            answers.push(set(&self.provider, Arc::new(entries)).await);
+        }
+        answers
     }
 }
