@@ -124,9 +124,12 @@ impl Drop for Up {
     }
 }
 
-/// A copy of the binary in a folder of its own.
+/// A copy of the binary in a folder of its own. Another process makes it: were
+/// it open for writing in this one, a child that another test forks meanwhile
+/// would hold it open too, and it could not be run ("text file busy").
 pub(crate) fn copy(folder: &Path) -> PathBuf {
     let binary = folder.join("copied");
-    std::fs::copy(env!("CARGO_BIN_EXE_stheno"), &binary).unwrap();
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_stheno")).arg(&binary).status();
+    assert!(copied.unwrap().success());
     binary
 }
