@@ -41,7 +41,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
-pub use log::RateLimit;
+pub use log::{RateLimit, one_line};
 pub use streams::HostBytes;
 
 /// What all instances of one provider share.

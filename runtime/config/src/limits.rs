@@ -105,17 +105,21 @@ limits! {
     /// can leak; no call fails by it.
     calls_per_instance: CallsPerInstanceLimit(u32), default 100_000, from 1, to 1_000_000_000;
 
-    /// The bytes that the host holds for the provider, spools first of all.
-    /// Default 64MiB, from 64KiB to 1TiB.
+    /// The bytes that the host holds for the provider, spools first of all, and
+    /// the most that the host copies out of a guest in one crossing. Default
+    /// 64MiB, from 64KiB to 1TiB.
     ///
-    /// A write beyond it gives the guest `unavailable`.
+    /// A write to a spool beyond it gives the guest `unavailable`. A crossing
+    /// beyond it traps: the call fails with `internal` and the instance is
+    /// dropped.
     host_bytes: HostBytesLimit(ByteSize), default ByteSize::mib(64), from ByteSize::kib(64), to ByteSize::gib(1024);
 
-    /// How many handles (readers, writers) one instance may hold. Default
-    /// 1024, from 1 to 1000000.
+    /// How many handles (readers, writers, what WASI gives) one instance may
+    /// hold. Default 1024, from 1 to 1000000.
     ///
-    /// One more traps: the call fails with `internal` and the instance is
-    /// dropped.
+    /// A spool too many gives the guest `unavailable`, and the instance stays.
+    /// Another handle too many traps: the call fails with `internal` and the
+    /// instance is dropped.
     handles: HandlesLimit(u32), default 1024, from 1, to 1_000_000;
 
     /// The log lines of the provider in one second, all instances together.

@@ -57,6 +57,22 @@ impl Error {
         }
     }
 
+    /// The same case with another message.
+    #[must_use]
+    pub fn map_message(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::NotFound(text) => Self::NotFound(change(text)),
+            Self::Conflict(text) => Self::Conflict(change(text)),
+            Self::InvalidArgument(text) => Self::InvalidArgument(change(text)),
+            Self::Denied(text) => Self::Denied(change(text)),
+            Self::Timeout(text) => Self::Timeout(change(text)),
+            Self::Unavailable(text) => Self::Unavailable(change(text)),
+            Self::LostLease(text) => Self::LostLease(change(text)),
+            Self::Unsupported(text) => Self::Unsupported(change(text)),
+            Self::Internal(text) => Self::Internal(change(text)),
+        }
+    }
+
     /// Whether the same call may be made again as it is.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

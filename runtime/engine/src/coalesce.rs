@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use stheno_contracts::Error;
 use tokio::sync::oneshot;
@@ -127,10 +128,15 @@ impl<B: Batch> Shared<B> {
         turn.0.batch.run(vec![request]).await.pop().unwrap_or_else(|| Err(stopping()))
     }
 
-    /// The calls of those that waited, all of them.
-    async fn others(self: Arc<Self>, mut batch: VecDeque<Waiting<B>>) {
+    /// The calls of those that wait, until nobody does.
+    async fn others(self: Arc<Self>) {
         let turn = Turn(self);
-        while !batch.is_empty() {
+        loop {
+            let_others_run().await;
+            let batch = turn.0.gather(&mut turn.0.lock());
+            if batch.is_empty() {
+                return;
+            }
             let (requests, replies): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|waiting| (waiting.request, waiting.reply)).unzip();
             let answers = turn.0.batch.run(requests).await;
@@ -138,7 +144,6 @@ impl<B: Batch> Shared<B> {
                 // A caller that went away does not want its answer.
                 let _ = reply.send(answer);
             }
-            batch = turn.0.gather(&mut turn.0.lock());
         }
     }
 
@@ -165,11 +170,10 @@ struct Turn<B: Batch>(Arc<Shared<B>>);
 impl<B: Batch> Drop for Turn<B> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        let batch = self.0.gather(&mut state);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !batch.is_empty() => {
+            Ok(runtime) if !state.waiting.is_empty() => {
                 drop(state);
-                runtime.spawn(Arc::clone(&self.0).others(batch));
+                runtime.spawn(Arc::clone(&self.0).others());
             }
             // Nobody waits; or the host is stopping, and who waits is told so
             // by the loss of what was to answer him.
@@ -177,6 +181,179 @@ impl<B: Batch> Drop for Turn<B> {
                 state.under_way = false;
                 state.waiting.clear();
             }
+        }
+    }
+}
+
+/// Goes to the end of the thread's queue of tasks. Those that have just been
+/// answered stand there, and most of them ask again: then they are in the next
+/// batch and not in the one after it.
+async fn let_others_run() {
+    let mut went = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut went, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{Context, Waker};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Doubles numbers, at most four or a sum of 100 at a time, each batch when
+    /// it is allowed to. Refuses 13, and panics at 99.
+    struct Doubling {
+        allowed: Semaphore,
+        batches: Mutex<Vec<Vec<u32>>>,
+    }
+
+    impl Batch for Doubling {
+        type Request = u32;
+        type Answer = u32;
+
+        fn max_requests(&self) -> usize {
+            4
+        }
+
+        fn max_weight(&self) -> usize {
+            100
+        }
+
+        fn weight(&self, request: &u32) -> usize {
+            *request as usize
+        }
+
+        async fn run(&self, requests: Vec<u32>) -> Vec<Result<u32, Error>> {
+            self.allowed.acquire().await.unwrap().forget();
+            self.batches.lock().unwrap().push(requests.clone());
+            let double = |n: u32| match n {
+                13 => Err(Error::Conflict("unlucky".into())),
+                99 => panic!("told to"),
+                n => Ok(n * 2),
+            };
+            requests.into_iter().map(double).collect()
+        }
+    }
+
+    fn doubling(allowed: usize, max_waiting: usize) -> Coalescer<Doubling> {
+        let allowed = Semaphore::new(allowed);
+        Coalescer::new(Doubling { allowed, batches: Mutex::default() }, max_waiting)
+    }
+
+    impl Coalescer<Doubling> {
+        fn batches(&self) -> Vec<Vec<u32>> {
+            self.batch().batches.lock().unwrap().clone()
+        }
+    }
+
+    /// Polls once: the request is made, or waits.
+    macro_rules! begin {
+        ($future:expr) => {{
+            let mut future = Box::pin($future);
+            let first = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(first.is_pending());
+            future
+        }};
+    }
+
+    #[tokio::test]
+    async fn who_comes_during_a_call_shares_the_next_within_its_bounds() {
+        let gather = doubling(0, 100);
+        let asked = [1, 2, 3, 4, 5, 6, 60, 50, 200, 7].map(|n| begin!(gather.ask(n)));
+        gather.batch().allowed.add_permits(100);
+        let mut answers = Vec::new();
+        for asked in asked {
+            answers.push(asked.await.unwrap());
+        }
+        assert_eq!(answers, [2, 4, 6, 8, 10, 12, 120, 100, 400, 14]);
+        let batches: [&[u32]; 6] = [&[1], &[2, 3, 4, 5], &[6, 60], &[50], &[200], &[7]];
+        assert_eq!(gather.batches(), batches);
+    }
+
+    #[tokio::test]
+    async fn each_gets_his_own_answer_and_no_more_wait_than_may() {
+        let gather = doubling(0, 2);
+        let asked = [1, 13, 2].map(|n| begin!(gather.ask(n)));
+        assert!(matches!(gather.ask(3).await, Err(Error::Unavailable(_))));
+        gather.batch().allowed.add_permits(2);
+        let [first, unlucky, last] = asked;
+        assert!(matches!(first.await, Ok(2)));
+        assert!(matches!(unlucky.await, Err(Error::Conflict(_))));
+        assert!(matches!(last.await, Ok(4)));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_before_his_turn_is_not_asked_for_and_after_it_changes_nothing() {
+        let gather = doubling(0, 100);
+        let [first, gone, stays] = [1, 2, 3].map(|n| begin!(gather.ask(n)));
+        drop((first, gone));
+        gather.batch().allowed.add_permits(2);
+        assert!(matches!(stays.await, Ok(6)));
+        assert_eq!(gather.batches(), [[1], [3]]);
+    }
+
+    #[tokio::test]
+    async fn callers_that_are_polled_no_more_hold_nobody_up() {
+        let gather = doubling(100, 100);
+        let lying = {
+            let _none = gather.batch().allowed.try_acquire_many(100).unwrap();
+            [1, 2].map(|n| begin!(gather.ask(n)))
+        };
+        assert!(matches!(gather.ask(3).await, Ok(6)));
+        for (lying, answer) in lying.into_iter().zip([2, 4]) {
+            assert_eq!(lying.await.ok(), Some(answer));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_panics_passes_the_turn_on() {
+        let gather = Arc::new(doubling(0, 100));
+        let panics = tokio::spawn({
+            let gather = Arc::clone(&gather);
+            async move { gather.ask(99).await }
+        });
+        while !gather.shared.lock().under_way {
+            tokio::task::yield_now().await;
+        }
+        let mut after = pin!(gather.ask(1));
+        assert!(after.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        gather.batch().allowed.add_permits(2);
+        assert!(panics.await.unwrap_err().is_panic());
+        assert!(matches!(after.await, Ok(2)));
+        gather.batch().allowed.add_permits(1);
+        assert!(matches!(gather.ask(2).await, Ok(4)));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nobody_is_forgotten_whatever_the_order_of_things() {
+        let gather = Arc::new(doubling(100_000, 100));
+        let answered = Arc::new(AtomicU32::new(0));
+        let mut callers = tokio::task::JoinSet::new();
+        for caller in 0..64_u32 {
+            let (gather, answered) = (Arc::clone(&gather), Arc::clone(&answered));
+            callers.spawn(async move {
+                for n in 0..200 {
+                    let number = 200 + caller * 1_000 + n;
+                    assert_eq!(gather.ask(number).await.ok(), Some(number * 2));
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        callers.join_all().await;
+        assert_eq!(answered.load(Ordering::Relaxed), 64 * 200);
+        // The last turn ends by itself.
+        while gather.shared.lock().under_way {
+            tokio::task::yield_now().await;
         }
     }
 }

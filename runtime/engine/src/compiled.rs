@@ -1,6 +1,6 @@
 //! Precompiled code on disk.
 //!
-//! Compiling a component costs 20 ms for a small Rust one and seconds for one
+//! Compiling a component costs about 0.1 s for a small Rust one and seconds for one
 //! that carries a JavaScript or Python runtime; loading the result costs well
 //! under a millisecond. Precompiled code is native code, though: whoever can
 //! write the file runs in this process. So a file is used only if

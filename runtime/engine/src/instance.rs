@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stheno_capabilities::{Capabilities, Shared};
+use stheno_capabilities::{Capabilities, Shared, one_line};
 use stheno_config::{Limits, format_duration};
 use stheno_contracts::Error;
 use stheno_contracts::base::lifecycle;
@@ -170,7 +170,8 @@ impl<M: Module> Instance<M> {
         let answer = blueprint.within_time(call(guest)).await.map_err(Dead)?;
         self.calls += 1;
         self.handles = self.store.data_mut().capabilities.sweep();
-        Ok(answer)
+        // Errors end up in logs and on terminals, and this one is a stranger's.
+        Ok(answer.map_err(|error| error.map_message(|text| one_line(&text))))
     }
 
     /// Whether an instance of which there can be many is better replaced:

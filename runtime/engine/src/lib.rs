@@ -15,7 +15,7 @@
 //! a call costs 1.9 µs instead of 0.55 µs, a dropped call keeps running, a trap
 //! ends every call in the instance, and no limit can be charged to one call.
 //! With plain calls a call is cut off by dropping its future and its store, and
-//! all that is lost is one instance, which costs 20 µs to make again.
+//! all that is lost is one instance, which costs 25 µs to make again.
 //!
 //! # Limits
 //!

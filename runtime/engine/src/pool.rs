@@ -7,7 +7,7 @@
 //! Last in, first out: the instance that served last has its memory in the
 //! processor's caches, and those that are not needed are never touched
 //! (64 JavaScript instances in turn are three times slower than two). New ones
-//! are made when all are busy: it costs about 20 µs.
+//! are made when all are busy: it costs about 25 µs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -84,8 +84,12 @@ impl ResourceLimiter for Usage {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // What the module itself rules out never becomes memory.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         // All memories of the instance count together: a component may have
         // several.
         let grown = self.memory.saturating_add(desired.saturating_sub(current));
@@ -102,8 +106,11 @@ impl ResourceLimiter for Usage {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let grown = self.table_elements.saturating_add(desired.saturating_sub(current));
         if grown > TABLE_ELEMENTS {
             return Err(LimitHit::Tables.into());
@@ -122,5 +129,31 @@ impl ResourceLimiter for Usage {
 
     fn tables(&self) -> usize {
         TABLES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_that_the_module_itself_rules_out_is_not_counted() {
+        let mut usage = Usage::new(&Limits::default());
+        assert!(usage.memory_growing(0, 1 << 16, Some(1 << 17)).unwrap());
+        assert!(!usage.memory_growing(1 << 16, 1 << 30, Some(1 << 17)).unwrap());
+        assert_eq!(usage.memory(), 1 << 16);
+        assert!(usage.table_growing(0, 10, Some(20)).unwrap());
+        assert!(!usage.table_growing(10, 10 * TABLE_ELEMENTS, Some(20)).unwrap());
+        assert_eq!(usage.table_elements, 10);
+    }
+
+    #[test]
+    fn memory_beyond_the_limit_ends_the_call() {
+        let limits = Limits::default();
+        let limit = limits.memory.get().as_usize();
+        let mut usage = Usage::new(&limits);
+        assert!(usage.memory_growing(0, limit, None).unwrap());
+        let trap = usage.memory_growing(limit, limit + 1, None).unwrap_err();
+        assert!(matches!(trap.downcast_ref(), Some(LimitHit::Memory(_))));
     }
 }

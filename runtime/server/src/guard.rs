@@ -43,6 +43,12 @@ fn is_open(request: &Request) -> bool {
     route.is_some_and(|route| OPEN.contains(&route.as_str()))
 }
 
+/// Whether the caller could ask for anything: what an open route tells him
+/// beyond yes and no.
+pub(crate) fn is_known(api: &Api, headers: &HeaderMap) -> bool {
+    api.config().token().is_none_or(|token| shows(token, headers).is_ok())
+}
+
 fn shows(token: &Token, headers: &HeaderMap) -> Result<(), ApiError> {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match shown.and_then(|value| value.split_once(' ')) {

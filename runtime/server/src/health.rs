@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::{ApiError, ErrorBody, ErrorDetail};
+use crate::guard::is_known;
 use crate::router::{Api, openapi_json};
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -34,8 +35,11 @@ async fn livez() -> &'static str {
 struct Readiness {
     /// Whether all of them can.
     ready: bool,
-    /// Each provider.
-    providers: Vec<ProviderHealth>,
+    /// Each provider; left out where the server has a token and it was not
+    /// shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    providers: Option<Vec<ProviderHealth>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -62,7 +66,9 @@ struct ProviderHealth {
         (status = 503, description = "Some cannot, and say why.", body = Readiness),
     ),
 )]
-async fn readyz(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
+async fn readyz(State(api): State<Api>, headers: HeaderMap) -> (StatusCode, Json<Readiness>) {
+    let known = is_known(&api, &headers);
+    let _turn = if known { None } else { Some(api.strangers_turn().await) };
     let providers: Vec<_> = api
         .runtime()
         .status()
@@ -80,7 +86,7 @@ async fn readyz(State(api): State<Api>) -> (StatusCode, Json<Readiness>) {
         .collect();
     let ready = providers.iter().all(|provider| provider.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, providers }))
+    (status, Json(Readiness { ready, providers: known.then_some(providers) }))
 }
 
 /// This document.

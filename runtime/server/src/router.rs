@@ -9,7 +9,7 @@ use axum::middleware;
 use axum::response::Response;
 use stheno::Runtime;
 use stheno_config::ServerConfig;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 use utoipa::OpenApi;
@@ -27,6 +27,8 @@ struct Inner {
     runtime: Runtime,
     config: ServerConfig,
     stopping: watch::Receiver<bool>,
+    /// Held while a stranger asks how the providers are.
+    strangers: Mutex<()>,
 }
 
 impl Api {
@@ -35,7 +37,7 @@ impl Api {
         config: ServerConfig,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { runtime, config, stopping }))
+        Self(Arc::new(Inner { runtime, config, stopping, strangers: Mutex::new(()) }))
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -44,6 +46,13 @@ impl Api {
 
     pub(crate) fn config(&self) -> &ServerConfig {
         &self.0.config
+    }
+
+    /// Waits until no other stranger asks how the providers are: each answer
+    /// costs a call into every one of them, and these must not fill their
+    /// queues.
+    pub(crate) async fn strangers_turn(&self) -> MutexGuard<'_, ()> {
+        self.0.strangers.lock().await
     }
 
     /// Ends when the server is to stop.

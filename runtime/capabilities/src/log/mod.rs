@@ -60,8 +60,10 @@ impl RateLimit {
     }
 }
 
-/// Makes one line out of whatever a guest wrote.
-fn sanitise(text: &str) -> String {
+/// Makes one line out of whatever a guest wrote: control characters are escaped,
+/// and what is longer than a log line may be is cut.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     let mut end = text.len().min(LINE_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -88,7 +90,7 @@ pub(crate) fn write(shared: &crate::Shared, level: Level, text: &str) {
     if dropped > 0 {
         tracing::warn!(provider, dropped, "log lines dropped, the provider writes too many");
     }
-    let line = sanitise(text);
+    let line = one_line(text);
     match level {
         Level::Trace => tracing::trace!(provider, "{line}"),
         Level::Debug => tracing::debug!(provider, "{line}"),
@@ -111,12 +113,12 @@ mod tests {
 
     #[test]
     fn a_line_cannot_pass_for_two() {
-        assert_eq!(sanitise("a\nINFO forged\u{1b}[2K\r"), "a\\nINFO forged\\u{1b}[2K\\r");
+        assert_eq!(one_line("a\nINFO forged\u{1b}[2K\r"), "a\\nINFO forged\\u{1b}[2K\\r");
     }
 
     #[test]
     fn a_long_line_is_cut_between_characters() {
-        let line = sanitise(&"é".repeat(LINE_BYTES));
+        let line = one_line(&"é".repeat(LINE_BYTES));
         assert!(line.starts_with('é'));
         assert!(line.ends_with(&format!("({LINE_BYTES} bytes cut)")), "{}", &line[LINE_BYTES..]);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stheno_contracts::Error;
 
 /// A provider's account of host bytes: all its instances draw on it, and what
-/// was drawn comes back when the [`Held`] is dropped.
+/// was drawn for a body comes back when that is gone.
 #[derive(Clone)]
 pub struct HostBytes {
     limit: u64,

@@ -123,3 +123,13 @@ async fn a_body_of_the_limit_is_taken_and_a_longer_one_is_refused() {
     }
     assert_eq!(server.entry("k").await.unwrap(), vec![b'x'; 64 << 10]);
 }
+
+#[tokio::test]
+async fn a_stranger_learns_whether_the_server_is_ready_and_nothing_of_its_providers() {
+    let server = Server::with(local(), with_token()).await;
+    let ready: Value = server.get("/readyz", &[]).await.json().await.unwrap();
+    assert_eq!(ready, serde_json::json!({"ready": true}));
+    let request = server.request(Method::GET, "/readyz", &[]).bearer_auth(TOKEN);
+    let ready: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready["providers"].as_array().unwrap().len(), 2);
+}

@@ -40,9 +40,11 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_document_is_openapi_3_1_and_refers_to_nothing_that_is_not_there() {
-    let spec = oas3::from_json(openapi_json().unwrap()).unwrap();
-    assert_eq!(spec.validate_version().unwrap().minor, 1);
     let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    for required in ["/info/title", "/info/version"] {
+        assert!(document.pointer(required).is_some_and(Value::is_string), "{required}");
+    }
     let mut found = BTreeSet::new();
     references(&document, &mut found);
     assert!(found.len() > 20, "{found:?}");

@@ -1,9 +1,6 @@
 //! The calls into the provider, and the news that something may be due.
 //!
-//! Publishing is gathered: events that arrive while a call is under way go with
-//! the next one, so that a durable provider commits once for many. A batch that
-//! fails was accepted not at all, so it is made again one caller at a time and
-//! each gets its own answer.
+//! Publishing is gathered ([`PublishBatch`]).
 //!
 //! A provider of one instance cannot wait for events, so the host does: every
 //! call that can make something due raises [`Calls::activity`], and who waits
@@ -12,12 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stheno_contracts::Error as Contract;
 use stheno_contracts::events as contract;
-use stheno_engine::{Batch, Clock, Coalescer, EventsModule, Provider};
+use stheno_engine::{Clock, Coalescer, EventsModule, Provider};
 use tokio::sync::{oneshot, watch};
 
 use super::args::{self, MAX_ITEMS};
+use super::batch::{PublishBatch, is_durable};
 use super::door::Door;
 use super::{
     DeadLetter, DeadLetterPage, Delivery, Event, Pulled, Subscription, SubscriptionStatus, Verdict,
@@ -25,9 +22,6 @@ use super::{
 };
 use crate::{Error, ErrorKind};
 
-/// The most events and about the most bytes that go in one call.
-const BATCH_EVENTS: usize = 256;
-const BATCH_BYTES: usize = 1024 * 1024;
 /// How long a provider of many instances may wait in one pull, and so the
 /// longest that going away or stopping waits for it.
 pub(super) const PULL_WAIT: Duration = Duration::from_secs(1);
@@ -39,14 +33,9 @@ pub(super) struct Calls {
     door: Door,
 }
 
-struct PublishBatch {
-    provider: Provider<EventsModule>,
-    activity: watch::Sender<()>,
-}
-
 impl Calls {
     pub(super) fn new(provider: Provider<EventsModule>, clock: Clock) -> Self {
-        let batch = PublishBatch { provider: provider.clone(), activity: watch::channel(()).0 };
+        let batch = PublishBatch::new(provider.clone());
         let waiting = provider.limits().queue.get() as usize;
         Self { publish: Coalescer::new(batch, waiting), provider, clock, door: Door::new() }
     }
@@ -66,16 +55,16 @@ impl Calls {
 
     /// Whether what it was given outlives the process.
     pub(super) fn is_durable(&self) -> bool {
-        self.provider.description().features.iter().any(|feature| feature == "durable")
+        is_durable(&self.provider)
     }
 
     /// Changes whenever something may have become due.
     pub(super) fn activity(&self) -> watch::Receiver<()> {
-        self.publish.batch().activity.subscribe()
+        self.publish.batch().activity().subscribe()
     }
 
     fn raise(&self) {
-        self.publish.batch().activity.send_replace(());
+        self.publish.batch().activity().send_replace(());
     }
 
     pub(super) async fn publish(
@@ -339,76 +328,6 @@ impl Drop for Unclaimed {
                 calls.give_back(deliveries).await;
                 drop(stop);
             });
-        }
-    }
-}
-
-impl PublishBatch {
-    async fn publish(
-        &self,
-        messages: Arc<Vec<contract::Message>>,
-    ) -> Result<Vec<String>, Contract> {
-        let sent = messages.len();
-        let ids = self
-            .provider
-            .call(move |guest| {
-                Box::pin(async move { guest.module.call_publish(guest.store, &messages).await })
-            })
-            .await?;
-        self.activity.send_replace(());
-        if ids.len() == sent {
-            Ok(ids)
-        } else {
-            Err(Contract::Internal(format!(
-                "{} gave {} ids for {sent} events",
-                self.provider.name(),
-                ids.len()
-            )))
-        }
-    }
-}
-
-impl Batch for PublishBatch {
-    type Request = Vec<contract::Message>;
-    type Answer = Vec<String>;
-
-    fn max_requests(&self) -> usize {
-        BATCH_EVENTS
-    }
-
-    fn max_weight(&self) -> usize {
-        BATCH_BYTES
-    }
-
-    fn weight(&self, messages: &Vec<contract::Message>) -> usize {
-        // An event of no bytes still takes one of the places.
-        const LEAST: usize = BATCH_BYTES / BATCH_EVENTS;
-        messages.iter().map(|message| message.data.len().max(LEAST)).sum()
-    }
-
-    async fn run(
-        &self,
-        requests: Vec<Vec<contract::Message>>,
-    ) -> Vec<Result<Vec<String>, Contract>> {
-        let lengths: Vec<usize> = requests.iter().map(Vec::len).collect();
-        let messages = Arc::new(requests.into_iter().flatten().collect::<Vec<_>>());
-        match self.publish(Arc::clone(&messages)).await {
-            Ok(ids) => {
-                let mut ids = ids.into_iter();
-                lengths.iter().map(|length| Ok(ids.by_ref().take(*length).collect())).collect()
-            }
-            Err(error) if lengths.len() == 1 => vec![Err(error)],
-            Err(_) => {
-                let messages =
-                    Arc::try_unwrap(messages).unwrap_or_else(|shared| shared.as_ref().clone());
-                let mut messages = messages.into_iter();
-                let mut answers = Vec::with_capacity(lengths.len());
-                for length in lengths {
-                    let own = messages.by_ref().take(length).collect();
-                    answers.push(self.publish(Arc::new(own)).await);
-                }
-                answers
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The events module, as an app uses it.
 
 mod args;
+mod batch;
 mod calls;
 mod door;
 mod subscriber;
@@ -225,7 +226,9 @@ impl Events {
     ///
     /// `encoding` if the body cannot be written as JSON, `invalid-argument` for
     /// what is out of bounds, `unavailable` when the provider is full, and what
-    /// else it says. Then the event was not published.
+    /// else it says. After `timeout`, `unavailable` or `internal` the event may
+    /// have been published all the same, unless the provider is one instance
+    /// that is not durable: publishing it again may then deliver it twice.
     pub fn publish<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Publish<'_> {
         Publish { events: self, event: NewEvent::json(name, data) }
     }
@@ -301,9 +304,12 @@ impl Events {
     /// `not-found` if there is none, and what else the provider says.
     pub async fn remove_subscription(&self, id: &str) -> Result<(), Error> {
         let id = args::name("id", id)?;
-        self.calls.unsubscribe(id.clone()).await?;
-        self.registry.forget(&id);
-        Ok(())
+        let removed = self.calls.unsubscribe(id.clone()).await;
+        // One that is gone already, as after its `idle_ttl`, is forgotten too.
+        if removed.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::NotFound) {
+            self.registry.forget(&id);
+        }
+        removed
     }
 
     /// All subscriptions, ordered by id.

@@ -208,7 +208,12 @@ impl Registry {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One that may vanish by itself is not kept: it would be made again for
+    /// nobody, and many of them would gather here.
     pub(super) fn remember(&self, subscription: contract::Subscription) {
+        if subscription.idle_ttl_ms.is_some() {
+            return;
+        }
         let mut all = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(subscription.id.clone(), subscription);
     }
@@ -334,5 +339,26 @@ impl Drop for Reserved<'_> {
         if let Some(id) = self.id.take() {
             self.registry.workers().remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Runtime;
+
+    #[tokio::test]
+    async fn only_a_subscription_that_cannot_vanish_by_itself_is_made_again() {
+        let runtime = Runtime::builder().build().await.unwrap();
+        let events = runtime.events();
+        for (id, idle_ttl) in [("stays", None), ("goes", Some(Duration::from_secs(1)))] {
+            let subscription =
+                Subscription { id: id.into(), pattern: "*".into(), retained: false, idle_ttl };
+            events.create_subscription(subscription).await.unwrap();
+        }
+        let ids = || events.registry.subscriptions().into_iter().map(|known| known.id);
+        assert_eq!(ids().collect::<Vec<_>>(), ["stays"]);
+        events.remove_subscription("stays").await.unwrap();
+        assert_eq!(ids().count(), 0);
     }
 }

@@ -25,6 +25,7 @@ use stheno_contracts::events as contract;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::args::MAX_ITEMS;
 use super::calls::{Calls, PULL_WAIT};
 use super::door::handling;
 use super::subscriber::Handler;
@@ -212,10 +213,13 @@ impl Worker {
     /// once each, so that one that the provider cannot bear costs no other; what
     /// then fails is delivered again when its lease runs out.
     async fn settle(&self, outcomes: &mut Vec<contract::Outcome>) {
-        if outcomes.is_empty() {
-            return;
+        while !outcomes.is_empty() {
+            let some = outcomes.drain(..outcomes.len().min(MAX_ITEMS)).collect();
+            self.settle_some(some).await;
         }
-        let all = std::mem::take(outcomes);
+    }
+
+    async fn settle_some(&self, all: Vec<contract::Outcome>) {
         let again = (all.len() > 1).then(|| all.clone());
         let mut lost = 0;
         match (self.calls.settle(all).await, again) {
@@ -248,11 +252,13 @@ impl Worker {
     }
 
     async fn renew(&self, leased: &HashSet<String>) {
-        let tokens = leased.iter().cloned().collect();
+        let tokens: Vec<_> = leased.iter().cloned().collect();
         let lease_ms = super::args::millis(self.lease);
-        if let Err(error) = self.calls.extend(tokens, lease_ms).await {
-            let subscription = &self.subscription.id;
-            tracing::warn!(subscription, %error, "leases were not renewed, events may come again");
+        for tokens in tokens.chunks(MAX_ITEMS) {
+            if let Err(error) = self.calls.extend(tokens.to_vec(), lease_ms).await {
+                let subscription = &self.subscription.id;
+                tracing::warn!(subscription, %error, "leases were not renewed, events may come again");
+            }
         }
     }
 

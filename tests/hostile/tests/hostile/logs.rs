@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use stheno_config::LogRateLimit;
 use stheno_engine::Clock;
-use stheno_hostile::{ask, source, terms};
+use stheno_hostile::{ask, load, source, terms};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{MANY, engine, limits};
@@ -66,4 +66,16 @@ async fn a_flood_of_lines_is_cut_to_the_rate_and_counted_and_costs_no_call() {
         assert!(ask(&guest, &format!("{deed}:1")).await.is_ok());
         assert_eq!(lines.with("dropped=99950"), 1, "{deed}");
     }
+}
+
+/// Errors are logged by whoever gets them.
+#[tokio::test]
+async fn what_a_guest_says_in_an_error_is_one_line_of_bounded_length() {
+    let guest = load(&engine(), MANY, limits(|_| {})).await;
+    let error = ask(&guest, "error:unavailable:gone\nERROR forged\u{1b}[2K").await.unwrap_err();
+    assert_eq!(error.message(), "gone\\nERROR forged\\u{1b}[2K");
+    let long = format!("error:unavailable:{}", "a".repeat(1_000_000));
+    let error = ask(&guest, &long).await.unwrap_err();
+    assert!(error.message().len() < 20_000, "{} bytes", error.message().len());
+    assert!(error.message().ends_with("bytes cut)"));
 }
