@@ -1,6 +1,8 @@
 // What the component exports: the two interfaces of the world
 // `stheno:worlds/cache-provider`, typed by the contract itself.
 
+import "./texts";
+
 import { monotonicMs } from "stheno:host/clock@0.1.0";
 import { write } from "stheno:host/log@0.1.0";
 

@@ -49,24 +49,20 @@ struct Provider {
     name: &'static str,
     /// Whether the option `max_bytes` bounds it.
     counts_bytes: bool,
-    /// Whether a text that begins with a byte order mark (U+FEFF) reaches it
-    /// whole. ComponentizeJS decodes texts in a way that takes the mark off
-    /// before the provider sees them.
-    keeps_a_leading_mark: bool,
     /// Compiled by the first test that wants it, while the others wait: the
     /// larger ones take seconds.
     compiled: OnceLock<()>,
 }
 
 impl Provider {
-    const fn new(name: &'static str, counts_bytes: bool, keeps_a_leading_mark: bool) -> Self {
-        Self { name, counts_bytes, keeps_a_leading_mark, compiled: OnceLock::new() }
+    const fn new(name: &'static str, counts_bytes: bool) -> Self {
+        Self { name, counts_bytes, compiled: OnceLock::new() }
     }
 }
 
-static CACHE_MEMORY: Provider = Provider::new("cache-memory", true, true);
-static CACHE_TYPESCRIPT: Provider = Provider::new("cache-typescript", false, false);
-static CACHE_PYTHON: Provider = Provider::new("cache-python", false, true);
+static CACHE_MEMORY: Provider = Provider::new("cache-memory", true);
+static CACHE_TYPESCRIPT: Provider = Provider::new("cache-typescript", false);
+static CACHE_PYTHON: Provider = Provider::new("cache-python", false);
 
 /// A cache that nobody else uses, on a clock that stands still.
 struct Subject {
