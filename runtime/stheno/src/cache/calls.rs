@@ -6,6 +6,7 @@
 //! instance costs nobody else theirs; reads and writes are both safe to repeat.
 //! A provider of many instances gets each call for itself.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -69,7 +70,7 @@ impl Calls {
     pub(super) async fn get(&self, keys: Vec<String>) -> Result<Values, Error> {
         let values = match &self.gathered {
             Some(gathered) => gathered.get.ask(keys).await?,
-            None => get(&self.provider, Arc::new(keys)).await?,
+            None => get(&self.provider, keys).await?,
         };
         Ok(values)
     }
@@ -81,7 +82,7 @@ impl Calls {
                 gathered.largest.fetch_max(largest, Ordering::Relaxed);
                 gathered.set.ask(entries).await?;
             }
-            None => set(&self.provider, Arc::new(entries)).await?,
+            None => set(&self.provider, entries).await?,
         }
         Ok(())
     }
@@ -115,10 +116,15 @@ impl Calls {
     }
 }
 
-async fn get(provider: &Provider<CacheModule>, keys: Arc<Vec<String>>) -> Result<Values, Contract> {
-    let asked = keys.len();
+async fn get(
+    provider: &Provider<CacheModule>,
+    keys: impl Borrow<Vec<String>> + Send + 'static,
+) -> Result<Values, Contract> {
+    let asked = keys.borrow().len();
     let values = provider
-        .call(move |guest| Box::pin(async move { guest.module.call_get(guest.store, &keys).await }))
+        .call(move |guest| {
+            Box::pin(async move { guest.module.call_get(guest.store, keys.borrow()).await })
+        })
         .await?;
     if values.len() == asked {
         Ok(values)
@@ -131,10 +137,13 @@ async fn get(provider: &Provider<CacheModule>, keys: Arc<Vec<String>>) -> Result
     }
 }
 
-async fn set(provider: &Provider<CacheModule>, entries: Arc<Vec<Entry>>) -> Result<(), Contract> {
+async fn set(
+    provider: &Provider<CacheModule>,
+    entries: impl Borrow<Vec<Entry>> + Send + 'static,
+) -> Result<(), Contract> {
     provider
         .call(move |guest| {
-            Box::pin(async move { guest.module.call_set(guest.store, &entries).await })
+            Box::pin(async move { guest.module.call_set(guest.store, entries.borrow()).await })
         })
         .await
 }
@@ -157,7 +166,10 @@ fn recover<T: Clone>(items: Arc<Vec<T>>) -> Vec<T> {
 }
 
 impl Get {
-    async fn get(&self, keys: Arc<Vec<String>>) -> Result<Values, Contract> {
+    async fn get(
+        &self,
+        keys: impl Borrow<Vec<String>> + Send + 'static,
+    ) -> Result<Values, Contract> {
         let values = get(&self.provider, keys).await?;
         let largest = values.iter().flatten().map(Vec::len).max().unwrap_or(0);
         self.largest.fetch_max(largest, Ordering::Relaxed);
@@ -186,7 +198,7 @@ impl Batch for Get {
         // A caller alone, as under light load, has nothing to be joined with.
         if requests.len() == 1 {
             let keys = requests.pop().unwrap_or_default();
-            return vec![self.get(Arc::new(keys)).await];
+            return vec![self.get(keys).await];
         }
         let (keys, lengths) = join(requests);
         let keys = Arc::new(keys);
@@ -195,7 +207,7 @@ impl Batch for Get {
         }
         let mut answers = Vec::with_capacity(lengths.len());
         for keys in split(recover(keys), &lengths) {
-            answers.push(self.get(Arc::new(keys)).await);
+            answers.push(self.get(keys).await);
         }
         answers
     }
@@ -220,7 +232,7 @@ impl Batch for Set {
     async fn run(&self, mut requests: Vec<Vec<Entry>>) -> Vec<Result<(), Contract>> {
         if requests.len() == 1 {
             let entries = requests.pop().unwrap_or_default();
-            return vec![set(&self.provider, Arc::new(entries)).await];
+            return vec![set(&self.provider, entries).await];
         }
         let (entries, lengths) = join(requests);
         let entries = Arc::new(entries);
@@ -229,7 +241,7 @@ impl Batch for Set {
         }
         let mut answers = Vec::with_capacity(lengths.len());
         for entries in split(recover(entries), &lengths) {
-            answers.push(set(&self.provider, Arc::new(entries)).await);
+            answers.push(set(&self.provider, entries).await);
         }
         answers
     }
