@@ -1,6 +1,6 @@
 //! The events module, as an app uses it.
 
-mod args;
+pub(crate) mod args;
 mod calls;
 mod door;
 mod subscriber;
