@@ -67,12 +67,7 @@ impl Locking for LockingLocal {
         Ok(self.table.inspect(&keys, clock::monotonic_ms()))
     }
 
-    fn held(
-        &mut self,
-        owner: Option<String>,
-        after: Option<String>,
-        max: u32,
-    ) -> Result<LockPage> {
+    fn held(&mut self, owner: Option<String>, after: Option<String>, max: u32) -> Result<LockPage> {
         let now = clock::monotonic_ms();
         Ok(self.table.held(owner.as_deref(), after.as_deref(), max, now))
     }

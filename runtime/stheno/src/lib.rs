@@ -52,7 +52,8 @@ pub use events::{
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
 };
 pub use locking::{
-    Acquire, ExecuteOptions, Held, Lease, Lock, LockPage, Locking, MAX_LOCK_KEY_BYTES, MAX_LOCK_KEYS,
+    Acquire, ExecuteOptions, Held, Lease, Lock, LockPage, Locking, MAX_LOCK_KEY_BYTES,
+    MAX_LOCK_KEYS,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;

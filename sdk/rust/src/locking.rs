@@ -75,12 +75,7 @@ pub trait Locking: Lifecycle {
     /// # Errors
     ///
     /// `unavailable` if the backend cannot be reached.
-    fn held(
-        &mut self,
-        owner: Option<String>,
-        after: Option<String>,
-        max: u32,
-    ) -> Result<LockPage>;
+    fn held(&mut self, owner: Option<String>, after: Option<String>, max: u32) -> Result<LockPage>;
 
     /// Takes note of the largest fence that the host has seen.
     ///

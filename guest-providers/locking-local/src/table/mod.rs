@@ -343,12 +343,7 @@ impl Table {
         Released { lost, woken: self.take_woken() }
     }
 
-    pub(crate) fn release_keys(
-        &mut self,
-        keys: &[String],
-        owner: Option<&str>,
-        now: u64,
-    ) -> Freed {
+    pub(crate) fn release_keys(&mut self, keys: &[String], owner: Option<&str>, now: u64) -> Freed {
         self.advance(now);
         let mut freed = 0;
         for name in keys {

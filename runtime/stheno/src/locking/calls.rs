@@ -185,9 +185,8 @@ impl Operations {
                     let mut acquired = Ok(Vec::new());
                     if !requests.is_empty() {
                         let asked = guest.module.call_acquire(&mut *guest.store, &requests);
-                        acquired = asked.await?.and_then(|answers| {
-                            answered(&core, requests, answers)
-                        });
+                        acquired =
+                            asked.await?.and_then(|answers| answered(&core, requests, answers));
                     }
                     Ok(Ok(Halves { released, acquired }))
                 })

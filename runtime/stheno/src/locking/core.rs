@@ -84,10 +84,7 @@ impl Core {
     /// who wait ask again.
     pub(super) async fn call<R: Send + 'static>(
         self: &Arc<Self>,
-        call: impl for<'a> FnOnce(
-            Guest<'a, LockingModule>,
-            Arc<Self>,
-        ) -> CallFuture<'a, R>
+        call: impl for<'a> FnOnce(Guest<'a, LockingModule>, Arc<Self>) -> CallFuture<'a, R>
         + Send
         + 'static,
     ) -> Result<R, Contract> {
@@ -143,8 +140,7 @@ impl Core {
         let wait_ms = if self.provider.is_single() { 0 } else { POLL_WAIT_MS };
         self.call(move |mut guest, core| {
             Box::pin(async move {
-                let polled =
-                    guest.module.call_poll(&mut *guest.store, &tickets, wait_ms).await?;
+                let polled = guest.module.call_poll(&mut *guest.store, &tickets, wait_ms).await?;
                 match polled {
                     Ok(polled) => {
                         let woken = core.take(polled);

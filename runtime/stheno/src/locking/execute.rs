@@ -163,19 +163,21 @@ impl Keeper {
     async fn keep(mut self, ended: watch::Sender<bool>) {
         let clock = self.core.clock().clone();
         let third = (self.ttl / 3).max(Duration::from_millis(1));
-        let mut wait = third;
+        // Counted from the grant, however late this task begins.
+        let mut next = self.deadline.saturating_sub(self.ttl).saturating_add(third);
         loop {
             tokio::select! {
-                () = clock.sleep(wait) => {}
+                () = clock.sleep_until(next) => {}
                 // A provider that lost its memory knows nothing of this lease.
                 _ = self.restarts.changed() => {}
             }
-            wait = match self.renew(&clock).await {
-                Ok(()) => third,
+            let now = clock.monotonic();
+            next = match self.renew(&clock).await {
+                Ok(()) => now.saturating_add(third),
                 Err(error) if error.kind() == ErrorKind::LostLease => break,
                 Err(error) => {
                     tracing::warn!(%error, "a lease could not be renewed and is tried again");
-                    (third / 8).max(Duration::from_millis(1))
+                    now.saturating_add((third / 8).max(Duration::from_millis(1)))
                 }
             };
         }

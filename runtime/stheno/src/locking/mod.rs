@@ -102,11 +102,7 @@ impl Locking {
     ///
     /// `lost-lease` if one of its keys is no longer held, `invalid-argument` for
     /// a `ttl` of zero, and what the provider says.
-    pub async fn extend(
-        &self,
-        token: &str,
-        ttl: impl Into<Option<Duration>>,
-    ) -> Result<(), Error> {
+    pub async fn extend(&self, token: &str, ttl: impl Into<Option<Duration>>) -> Result<(), Error> {
         let ttl_ms = args::ttl(ttl.into())?;
         self.calls.core().extend(args::given("token", token)?, ttl_ms).await
     }

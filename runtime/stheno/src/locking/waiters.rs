@@ -83,8 +83,7 @@ impl Waiters {
 
     /// When the next lease expires that somebody waits for.
     pub(super) fn due_in(&self, clock: &Clock, ms: Option<u64>) {
-        self.lock().due =
-            ms.map(|ms| clock.monotonic().saturating_add(Duration::from_millis(ms)));
+        self.lock().due = ms.map(|ms| clock.monotonic().saturating_add(Duration::from_millis(ms)));
     }
 
     /// Has the task look again at what time has brought.

@@ -123,9 +123,7 @@ impl Model {
                 let Waiter { keys, owner, granted, .. } = &self.waiters[at];
                 let front = &self.waiters[..at];
                 // In a queue, even the owner of a key waits for those in front.
-                let first = !front
-                    .iter()
-                    .any(|w| w.granted.is_none() && !w.keys.is_disjoint(keys));
+                let first = !front.iter().any(|w| w.granted.is_none() && !w.keys.is_disjoint(keys));
                 granted.is_none() && first && self.is_free(keys, *owner, &[])
             });
             let Some(at) = next else { break };
@@ -269,8 +267,11 @@ impl History {
     fn check(&mut self, table: &mut Table) {
         let now = self.model.now;
         let page = table.held(None, None, 100, now);
-        let seen: Vec<_> =
-            page.items.iter().map(|l| (l.key.as_str(), l.owner.as_deref(), l.expires_in_ms)).collect();
+        let seen: Vec<_> = page
+            .items
+            .iter()
+            .map(|l| (l.key.as_str(), l.owner.as_deref(), l.expires_in_ms))
+            .collect();
         let mut expected: Vec<(&str, Option<&str>, Option<u64>)> = Vec::new();
         for key in KEYS {
             if let Some(lease) = self.model.holder(key) {
