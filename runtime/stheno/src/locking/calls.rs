@@ -163,8 +163,8 @@ impl Operations {
     /// Makes both halves in one call.
     async fn both(
         &self,
-        tokens: Vec<String>,
-        requests: Vec<contract::Request>,
+        tokens: Arc<Vec<String>>,
+        requests: Arc<Vec<contract::Request>>,
     ) -> Result<Halves, Contract> {
         self.0
             .call(move |mut guest, core| {
@@ -186,7 +186,7 @@ impl Operations {
                     if !requests.is_empty() {
                         let asked = guest.module.call_acquire(&mut *guest.store, &requests);
                         acquired =
-                            asked.await?.and_then(|answers| answered(&core, requests, answers));
+                            asked.await?.and_then(|answers| answered(&core, &requests, answers));
                     }
                     Ok(Ok(Halves { released, acquired }))
                 })
@@ -197,11 +197,11 @@ impl Operations {
     async fn alone(&self, operation: Operation) -> Result<Done, Contract> {
         match operation {
             Operation::Release(token) => {
-                let lost = self.both(vec![token], Vec::new()).await?.released?;
+                let lost = self.both(Arc::new(vec![token]), Arc::default()).await?.released?;
                 Ok(Done::Released(lost.is_empty()))
             }
             Operation::Acquire(request) => {
-                let mut done = self.both(Vec::new(), vec![request]).await?.acquired?;
+                let mut done = self.both(Arc::default(), Arc::new(vec![request])).await?.acquired?;
                 done.pop().unwrap_or_else(|| Err(Contract::Internal("no answer came".into())))
             }
         }
@@ -211,16 +211,16 @@ impl Operations {
 /// Takes responsibility for what was granted.
 fn answered(
     core: &Arc<Core>,
-    requests: Vec<contract::Request>,
+    requests: &[contract::Request],
     answers: Vec<contract::Answer>,
 ) -> Result<Vec<Result<Done, Contract>>, Contract> {
     let (asked, given) = (requests.len(), answers.len());
-    let take = |(request, answer)| match answer {
+    let take = |(request, answer): (&contract::Request, _)| match answer {
         contract::Answer::Granted(grant) => Ok(Done::Held(core.hold(grant))),
-        contract::Answer::Queued(queued) => Ok(Done::Waits(core.place(queued, request))),
+        contract::Answer::Queued(queued) => Ok(Done::Waits(core.place(queued, request.clone()))),
         contract::Answer::Refused(error) => Err(error),
     };
-    let done = requests.into_iter().zip(answers).map(take).collect();
+    let done = requests.iter().zip(answers).map(take).collect();
     // What was granted for a request that is none is nobody's, and expires.
     if asked == given {
         Ok(done)
@@ -257,39 +257,51 @@ impl Batch for Operations {
         {
             return vec![self.alone(operation).await];
         }
-        // Cloned for the case that it has to be made again; rather few bytes.
         let (mut tokens, mut requests) = (Vec::new(), Vec::new());
-        for operation in &operations {
+        let mut order = Vec::with_capacity(operations.len());
+        for operation in operations {
+            order.push(matches!(operation, Operation::Release(_)));
             match operation {
-                Operation::Acquire(request) => requests.push(request.clone()),
-                Operation::Release(token) => tokens.push(token.clone()),
+                Operation::Acquire(request) => requests.push(request),
+                Operation::Release(token) => tokens.push(token),
             }
         }
-        let halves = match self.both(tokens, requests).await {
-            Ok(halves) => halves,
-            Err(_) => {
-                let mut answers = Vec::with_capacity(operations.len());
-                for operation in operations {
+        let (tokens, requests) = (Arc::new(tokens), Arc::new(requests));
+        let halves = self.both(Arc::clone(&tokens), Arc::clone(&requests)).await;
+        let mut tokens = recover(tokens).into_iter();
+        let Ok(halves) = halves else {
+            let mut requests = recover(requests).into_iter();
+            let mut answers = Vec::with_capacity(order.len());
+            for is_release in order {
+                let operation = if is_release {
+                    tokens.next().map(Operation::Release)
+                } else {
+                    requests.next().map(Operation::Acquire)
+                };
+                if let Some(operation) = operation {
                     answers.push(self.alone(operation).await);
                 }
-                return answers;
             }
+            return answers;
         };
         let mut acquired = halves.acquired.map(Vec::into_iter);
-        operations
+        let mut released = tokens.map(|token| match &halves.released {
+            Ok(lost) => Ok(Done::Released(!lost.contains(&token))),
+            Err(error) => Err(error.clone()),
+        });
+        let none = || Err(Contract::Internal("no answer came".into()));
+        order
             .into_iter()
-            .map(|operation| match operation {
-                Operation::Release(token) => match &halves.released {
-                    Ok(lost) => Ok(Done::Released(!lost.contains(&token))),
-                    Err(error) => Err(error.clone()),
-                },
-                Operation::Acquire(_) => match &mut acquired {
-                    Ok(answers) => answers
-                        .next()
-                        .unwrap_or_else(|| Err(Contract::Internal("no answer came".into()))),
-                    Err(error) => Err(error.clone()),
-                },
+            .map(|is_release| match &mut acquired {
+                _ if is_release => released.next().unwrap_or_else(none),
+                Ok(answers) => answers.next().unwrap_or_else(none),
+                Err(error) => Err(error.clone()),
             })
             .collect()
     }
+}
+
+/// What a call was made with.
+fn recover<T: Clone>(items: Arc<Vec<T>>) -> Vec<T> {
+    Arc::try_unwrap(items).unwrap_or_else(|shared| shared.as_ref().clone())
 }

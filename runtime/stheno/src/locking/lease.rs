@@ -65,8 +65,10 @@ impl Lease {
     /// may have had it meanwhile; the others are free. Beyond that what the
     /// provider says: then the lease ends with its time to live.
     pub async fn release(mut self) -> Result<(), Error> {
-        let token = self.hold.let_go();
-        if self.locking.calls.release(token).await? { Ok(()) } else { Err(lost()) }
+        // Responsible until it is done, for the case that nobody waits for it.
+        let whole = self.locking.calls.release(self.hold.token().to_owned()).await?;
+        let _released = self.hold.let_go();
+        if whole { Ok(()) } else { Err(lost()) }
     }
 
     /// Leaves the keys locked and gives the lease's name: from now on it ends
