@@ -23,13 +23,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(acquire))
-        .routes(routes!(extend))
-        .routes(routes!(release))
+        .routes(routes!(acquire_lease))
+        .routes(routes!(extend_lease))
+        .routes(routes!(release_lease))
         .routes(routes!(release_keys))
         .routes(routes!(release_all))
-        .routes(routes!(inspect))
-        .routes(routes!(locks))
+        .routes(routes!(inspect_locks))
+        .routes(routes!(list_locks))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -87,7 +87,7 @@ struct LeaseBody {
         Errors,
     ),
 )]
-async fn acquire(
+async fn acquire_lease(
     State(api): State<Api>,
     Json(asked): Json<LockKeys>,
 ) -> Result<Response, ApiError> {
@@ -159,7 +159,7 @@ fn present<'de, D: serde::Deserializer<'de>>(decoder: D) -> Result<Option<Span>,
         Errors,
     ),
 )]
-async fn extend(
+async fn extend_lease(
     State(api): State<Api>,
     Json(ExtendLease { token, ttl }): Json<ExtendLease>,
 ) -> Result<StatusCode, ApiError> {
@@ -186,7 +186,7 @@ struct LeaseReleased {
     post, path = "/v1/locking/release", tag = "locking", request_body = ReleaseLease,
     responses((status = 200, description = "Its keys are free.", body = LeaseReleased), Errors),
 )]
-async fn release(
+async fn release_lease(
     State(api): State<Api>,
     Json(ReleaseLease { token }): Json<ReleaseLease>,
 ) -> Result<axum::Json<LeaseReleased>, ApiError> {
@@ -296,7 +296,7 @@ struct Inspected {
     post, path = "/v1/locking/inspect", tag = "locking", request_body = InspectKeys,
     responses((status = 200, description = "Those that are held.", body = Inspected), Errors),
 )]
-async fn inspect(
+async fn inspect_locks(
     State(api): State<Api>,
     Json(InspectKeys { keys }): Json<InspectKeys>,
 ) -> Result<axum::Json<Inspected>, ApiError> {
@@ -339,7 +339,7 @@ struct LockPageBody {
     get, path = "/v1/locking/locks", tag = "locking", params(Listing),
     responses((status = 200, description = "Some of them.", body = LockPageBody), Errors),
 )]
-async fn locks(
+async fn list_locks(
     State(api): State<Api>,
     Query(Listing { owner, after, max }): Query<Listing>,
 ) -> Result<axum::Json<LockPageBody>, ApiError> {
