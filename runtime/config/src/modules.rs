@@ -72,6 +72,7 @@ macro_rules! modules {
 modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
+    locking: Locking, locally "locking-local";
 }
 
 fn local(module: ModuleName) -> ProviderConfig {

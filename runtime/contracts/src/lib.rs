@@ -76,3 +76,19 @@ pub mod events {
         Subscription, SubscriptionStatus, Verdict,
     };
 }
+
+/// The locking module's interface.
+pub mod locking {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world locking { export stheno:locking/locking@0.1.0; }",
+        world: "stheno:host-side/locking",
+        exports: { default: async },
+        with: { "stheno:provider/types": crate::base::stheno::provider::types },
+        require_store_data_send: true,
+    });
+
+    pub use exports::stheno::locking::locking::{
+        Answer, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Released, Request, Turn,
+    };
+}

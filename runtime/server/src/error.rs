@@ -70,6 +70,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, ErrorKind::Denied.as_str(), message)
     }
 
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        let kind = ErrorKind::Unavailable.as_str();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, message)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         let kind = ErrorKind::Internal.as_str();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, message)

@@ -29,6 +29,7 @@ mod events;
 mod extract;
 mod guard;
 mod health;
+mod locking;
 mod router;
 mod serve;
 mod wire;

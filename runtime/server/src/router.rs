@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{cache, events, guard, health};
+use crate::{cache, events, guard, health, locking};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -76,6 +76,8 @@ impl Api {
         (name = "cache", description = "Values by key, with a time to live and tags."),
         (name = "events", description = "Events by name, delivered at least once to each \
             subscription whose pattern matches."),
+        (name = "locking", description = "Leases on named keys: all of a request's or none, \
+            first come, first served."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -87,6 +89,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(health::routes())
         .merge(cache::routes())
         .merge(events::routes())
+        .merge(locking::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

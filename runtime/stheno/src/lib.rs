@@ -40,6 +40,7 @@
 mod cache;
 mod error;
 mod events;
+mod locking;
 mod runtime;
 
 pub use cache::{
@@ -49,6 +50,10 @@ pub use error::{Error, ErrorKind};
 pub use events::{
     DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
+};
+pub use locking::{
+    Acquire, ExecuteOptions, Held, Lease, Lock, LockPage, Locking, MAX_LOCK_KEY_BYTES,
+    MAX_LOCK_KEYS,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;

@@ -9,7 +9,7 @@ use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
 };
 
-use crate::{Cache, Error, Events};
+use crate::{Cache, Error, Events, Locking};
 
 /// All modules, each served by its provider.
 ///
@@ -21,6 +21,7 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     cache: Cache,
     events: Events,
+    locking: Locking,
     clock: Clock,
 }
 
@@ -74,6 +75,12 @@ impl Runtime {
         &self.0.events
     }
 
+    /// The locks.
+    #[must_use]
+    pub fn locking(&self) -> &Locking {
+        &self.0.locking
+    }
+
     /// The clock that providers see.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -82,10 +89,12 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events) = (self.0.cache.provider(), self.0.events.provider());
-        let (cache, events) =
-            tokio::join!(status(ModuleName::Cache, cache), status(ModuleName::Events, events));
-        vec![cache, events]
+        let (cache, events, locking) = tokio::join!(
+            status(ModuleName::Cache, self.0.cache.provider()),
+            status(ModuleName::Events, self.0.events.provider()),
+            status(ModuleName::Locking, self.0.locking.provider()),
+        );
+        vec![cache, events, locking]
     }
 
     /// Stops: from now on nothing is accepted from outside, subscribers end the
@@ -96,16 +105,26 @@ impl Runtime {
     /// `durable`) are handled first, if they are due and have a subscriber here,
     /// with all that its handlers publish; for at most 30 seconds. What is due
     /// later is gone with the provider, and the log says how much that is.
+    /// Whoever waits for a lock is told that it will not come.
     ///
     /// # Errors
     ///
     /// The first that a provider's own `stop` gave; the others are logged.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.0.events.drain().await;
-        let (cache, events) =
-            tokio::join!(self.0.cache.provider().stop(), self.0.events.provider().stop());
+        // After the subscribers, who may want a lock to end what they have begun.
+        self.0.locking.close();
+        let (cache, events, locking) = tokio::join!(
+            self.0.cache.provider().stop(),
+            self.0.events.provider().stop(),
+            self.0.locking.provider().stop(),
+        );
         let mut result = Ok(());
-        for (module, stopped) in [(ModuleName::Cache, cache), (ModuleName::Events, events)] {
+        for (module, stopped) in [
+            (ModuleName::Cache, cache),
+            (ModuleName::Events, events),
+            (ModuleName::Locking, locking),
+        ] {
             if let Err(error) = stopped {
                 let error = Error::from(error);
                 tracing::error!(%module, %error, "the provider did not stop cleanly");
@@ -152,11 +171,15 @@ impl Builder {
     /// What is wrong with a provider, with the place in the config.
     pub async fn build(self) -> Result<Runtime, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events) =
-            tokio::try_join!(loader.load(ModuleName::Cache), loader.load(ModuleName::Events))?;
+        let (cache, events, locking) = tokio::try_join!(
+            loader.load(ModuleName::Cache),
+            loader.load(ModuleName::Events),
+            loader.load(ModuleName::Locking),
+        )?;
         let clock = loader.clock;
         let events = Events::new(events, clock.clone());
-        Ok(Runtime(Arc::new(Inner { cache: Cache::new(cache), events, clock })))
+        let locking = Locking::new(locking, clock.clone());
+        Ok(Runtime(Arc::new(Inner { cache: Cache::new(cache), events, locking, clock })))
     }
 
     /// Does what [`Builder::build`] does without serving, and without reaching
@@ -168,11 +191,16 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events) = tokio::try_join!(
+        let (cache, events, locking) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
+            loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
         )?;
-        Ok(vec![(ModuleName::Cache, cache.into()), (ModuleName::Events, events.into())])
+        Ok(vec![
+            (ModuleName::Cache, cache.into()),
+            (ModuleName::Events, events.into()),
+            (ModuleName::Locking, locking.into()),
+        ])
     }
 }
 

@@ -51,3 +51,16 @@ pub mod events {
         default_bindings_module: "stheno_sdk::bindings::events",
     });
 }
+
+pub mod locking {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world locking-part { export stheno:locking/locking@0.1.0; }",
+        world: "stheno:sdk/locking-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_locking_part",
+        default_bindings_module: "stheno_sdk::bindings::locking",
+    });
+}

@@ -96,6 +96,7 @@ pub mod cache;
 pub mod events;
 mod glob;
 mod host;
+pub mod locking;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;

@@ -6,6 +6,7 @@
 
 mod cache_memory;
 mod events_local;
+mod locking_local;
 mod measure;
 mod native;
 mod start;
@@ -39,6 +40,8 @@ enum Bench {
     CacheMemory,
     /// The events on their local provider.
     EventsLocal,
+    /// The locks on their local provider.
+    LockingLocal,
     /// From `stheno up` to ready.
     Start,
 }
@@ -57,6 +60,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::EventsLocal) {
         runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::LockingLocal) {
+        runtime.block_on(locking_local::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

@@ -1,11 +1,11 @@
 //! The native equivalents: what an app would write itself, behind the same
 //! asynchronous calls.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// A map behind a lock, with deadlines and tags.
 #[derive(Clone, Default)]
@@ -83,5 +83,60 @@ impl NativeBus {
 
     pub(crate) async fn publish(&self, name: &str, data: Vec<u8>) -> anyhow::Result<()> {
         Ok(self.0.send((name.to_owned(), data)).await?)
+    }
+}
+
+/// A table of locks behind a lock, with deadlines, fences and queues.
+#[derive(Clone, Default)]
+pub(crate) struct NativeLocks(Arc<Mutex<Locks>>);
+
+#[derive(Default)]
+struct Locks {
+    fence: u64,
+    held: HashMap<String, Held>,
+}
+
+struct Held {
+    fence: u64,
+    deadline: Instant,
+    waiting: VecDeque<oneshot::Sender<u64>>,
+}
+
+impl NativeLocks {
+    /// Waits for the key, and gives the fence.
+    pub(crate) async fn acquire(&self, key: String, ttl: Duration) -> anyhow::Result<u64> {
+        let mut locks = self.0.lock().await;
+        let (now, fence) = (Instant::now(), locks.fence + 1);
+        if let Some(held) = locks.held.get_mut(&key)
+            && held.deadline > now
+        {
+            let (sender, turn) = oneshot::channel();
+            held.waiting.push_back(sender);
+            drop(locks);
+            return Ok(turn.await?);
+        }
+        locks.fence = fence;
+        let held = Held { fence, deadline: now + ttl, waiting: VecDeque::new() };
+        locks.held.insert(key, held);
+        Ok(fence)
+    }
+
+    /// Whether it was still held under this fence.
+    pub(crate) async fn release(&self, key: &str, fence: u64, ttl: Duration) -> bool {
+        let mut locks = self.0.lock().await;
+        let next = locks.fence + 1;
+        let Some(held) = locks.held.get_mut(key).filter(|held| held.fence == fence) else {
+            return false;
+        };
+        while let Some(waiting) = held.waiting.pop_front() {
+            if waiting.send(next).is_ok() {
+                held.fence = next;
+                held.deadline = Instant::now() + ttl;
+                locks.fence = next;
+                return true;
+            }
+        }
+        locks.held.remove(key);
+        true
     }
 }

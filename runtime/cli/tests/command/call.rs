@@ -176,3 +176,31 @@ fn where_nothing_answers_it_says_how_to_start_something() {
         assert!(stderr.contains("http://127.0.0.1:7070"), "{url}: {stderr}");
     }
 }
+
+#[test]
+fn locks_go_from_acquire_to_release() {
+    let up = Up::start();
+    let line = up.called(&["locking.acquire", "a", "b", "--owner", "x", "--ttl", "never"]);
+    let (token, fence) = line.trim_end().split_once('\t').unwrap();
+    let (code, _, stderr) = run(&mut up.call(&["locking.acquire", "b"]), b"");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("conflict") && stderr.contains("\"b\""), "{stderr}");
+    let wait = ["locking.acquire", "b", "--wait", "10ms"];
+    assert!(run(&mut up.call(&wait), b"").2.contains("timeout"));
+
+    let lock: Value = serde_json::from_str(&up.called(&["locking.inspect", "c", "b"])).unwrap();
+    assert_eq!((&lock["owner"], &lock["expires_in"]), (&json!("x"), &Value::Null));
+    assert_eq!(lock["fence"].to_string(), fence);
+    up.called(&["locking.extend", token, "--ttl", "1m"]);
+    let listed = up.called(&["locking.list", "--owner", "x", "--max", "1"]);
+    assert_eq!(listed.lines().count(), 1);
+    assert_eq!(up.called(&["locking.release-keys", "a"]), "0\n");
+    assert_eq!(up.called(&["locking.release-keys", "a", "--owner", "x"]), "1\n");
+    let (code, _, stderr) = run(&mut up.call(&["locking.release", token]), b"");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("lost-lease"), "{stderr}");
+    assert_eq!(up.called(&["locking.release-all"]), "0\n");
+    assert_eq!(up.called(&["locking.list"]), "");
+    let line = up.called(&["locking.acquire", "a"]);
+    up.called(&["locking.release", line.split('\t').next().unwrap()]);
+}

@@ -74,7 +74,10 @@ fn an_unknown_key_names_its_neighbours() {
         ),
         (
             "[modules.«cahce]\nresolve = \"cache-memory\"",
-            &[("no module `cahce`", "did you mean `cache`? the modules are: `cache`, `events`")],
+            &[(
+                "no module `cahce`",
+                "did you mean `cache`? the modules are: `cache`, `events`, `locking`",
+            )],
         ),
         ("[modules.cache]\n«resolv = \"x\"", &[("`modules.cache`", "did you mean `resolve`?")]),
         (

@@ -13,6 +13,7 @@ mod consume;
 mod document;
 mod events;
 mod health;
+mod locking;
 mod server;
 mod stopping;
 mod watch;

@@ -14,15 +14,15 @@ pub const MAX_DATA_BYTES: usize = 1024 * 1024;
 const MAX_METADATA_PAIRS: usize = 64;
 const MAX_METADATA_BYTES: usize = 4 * 1024;
 /// The most events, tokens or ids in one call.
-pub(super) const MAX_ITEMS: usize = 1_000;
+pub(crate) const MAX_ITEMS: usize = 1_000;
 const LAST_PRIORITY: u32 = 2_097_152;
 
 /// Whole milliseconds, rounded up.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-pub(super) fn name(argument: &str, text: &str) -> Result<String, Error> {
+pub(crate) fn name(argument: &str, text: &str) -> Result<String, Error> {
     let wrong = |what: String| Err(Error::invalid(format!("{argument} {what}")));
     match text.len() {
         0 => wrong("is empty".into()),
@@ -34,7 +34,7 @@ pub(super) fn name(argument: &str, text: &str) -> Result<String, Error> {
     }
 }
 
-pub(super) fn at_most(argument: &str, items: usize) -> Result<(), Error> {
+pub(crate) fn at_most(argument: &str, items: usize) -> Result<(), Error> {
     if items > MAX_ITEMS {
         return Err(Error::invalid(format!(
             "{argument} has {items} items, at most {MAX_ITEMS} in one call are allowed"
@@ -43,7 +43,7 @@ pub(super) fn at_most(argument: &str, items: usize) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn at_least_a_moment(argument: &str, duration: Duration) -> Result<u64, Error> {
+pub(crate) fn at_least_a_moment(argument: &str, duration: Duration) -> Result<u64, Error> {
     if duration.is_zero() {
         return Err(Error::invalid(format!("{argument} is zero, at least 1 ms is needed")));
     }

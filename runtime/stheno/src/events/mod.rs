@@ -1,6 +1,6 @@
 //! The events module, as an app uses it.
 
-mod args;
+pub(crate) mod args;
 mod batch;
 mod calls;
 mod door;

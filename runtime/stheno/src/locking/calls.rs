@@ -1,0 +1,307 @@
+//! The calls into the provider.
+//!
+//! A provider of one instance serves one call at a time, so acquiring and
+//! releasing are gathered, both in one batch: first all that is let go, then all
+//! that is wanted. A batch in which the instance dies is made again one request
+//! at a time, so that a request that kills it costs nobody else theirs; what was
+//! granted in it died with it. A provider of many instances gets each call for
+//! itself.
+
+use std::sync::Arc;
+
+use stheno_contracts::Error as Contract;
+use stheno_contracts::locking as contract;
+use stheno_engine::{Batch, Clock, Coalescer, LockingModule, Provider};
+
+use super::core::{Core, Hold};
+use super::waiters::{Place, Turn};
+use crate::{Error, ErrorKind};
+
+/// The most requests in one batch, and about the most bytes.
+const BATCH_REQUESTS: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+pub(super) struct Calls {
+    core: Arc<Core>,
+    gathered: Option<Coalescer<Operations>>,
+}
+
+/// What is gathered.
+enum Operation {
+    Acquire(contract::Request),
+    Release(String),
+}
+
+/// What came of it.
+enum Done {
+    Held(Hold),
+    Waits(Place),
+    /// Whether the lease was still there.
+    Released(bool),
+}
+
+struct Operations(Arc<Core>);
+
+/// What came of the two halves of a batch.
+struct Halves {
+    released: Result<Vec<String>, Contract>,
+    acquired: Result<Vec<Result<Done, Contract>>, Contract>,
+}
+
+impl Calls {
+    pub(super) fn new(provider: Provider<LockingModule>, clock: Clock) -> Self {
+        let core = Core::new(provider, clock);
+        let gathered = core.provider().is_single().then(|| {
+            let waiting = core.provider().limits().queue.get() as usize;
+            Coalescer::new(Operations(Arc::clone(&core)), waiting)
+        });
+        Self { core, gathered }
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    async fn ask(&self, operation: Operation) -> Result<Done, Contract> {
+        match &self.gathered {
+            Some(gathered) => gathered.ask(operation).await,
+            None => Operations(Arc::clone(&self.core)).alone(operation).await,
+        }
+    }
+
+    /// Acquires, and waits for its turn if the request says so.
+    pub(super) async fn acquire(&self, mut request: contract::Request) -> Result<Hold, Error> {
+        loop {
+            match self.ask(Operation::Acquire(request)).await? {
+                Done::Held(hold) => return Ok(hold),
+                Done::Waits(mut place) => match place.turn().await? {
+                    Turn::Held(hold) => return Ok(hold),
+                    Turn::Again(again) => request = again,
+                },
+                Done::Released(_) => return Err(mixed_up()),
+            }
+        }
+    }
+
+    /// Ends a lease, and says whether it was still there.
+    pub(super) async fn release(&self, token: String) -> Result<bool, Error> {
+        match self.ask(Operation::Release(token)).await? {
+            Done::Released(released) => Ok(released),
+            Done::Held(_) | Done::Waits(_) => Err(mixed_up()),
+        }
+    }
+
+    pub(super) async fn release_keys(
+        &self,
+        keys: Vec<String>,
+        owner: Option<String>,
+    ) -> Result<u64, Error> {
+        let freed = self.core.call(move |mut guest, core| {
+            Box::pin(async move {
+                let (store, owner) = (&mut *guest.store, owner.as_deref());
+                match guest.module.call_release_keys(store, &keys, owner).await? {
+                    Ok(freed) => {
+                        core.wake(&mut guest, freed.woken).await?.ok();
+                        Ok(Ok(freed.keys))
+                    }
+                    Err(error) => Ok(Err(error)),
+                }
+            })
+        });
+        Ok(freed.await?)
+    }
+
+    pub(super) async fn release_all(&self, owner: Option<String>) -> Result<u64, Error> {
+        let freed = self.core.call(move |mut guest, core| {
+            Box::pin(async move {
+                let store = &mut *guest.store;
+                match guest.module.call_release_all(store, owner.as_deref()).await? {
+                    Ok(freed) => {
+                        core.wake(&mut guest, freed.woken).await?.ok();
+                        Ok(Ok(freed.keys))
+                    }
+                    Err(error) => Ok(Err(error)),
+                }
+            })
+        });
+        Ok(freed.await?)
+    }
+
+    pub(super) async fn inspect(
+        &self,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<contract::Lock>>, Error> {
+        let asked = keys.len();
+        let locks = self.core.call(move |guest, _| {
+            Box::pin(async move { guest.module.call_inspect(guest.store, &keys).await })
+        });
+        let locks = locks.await?;
+        if locks.len() == asked { Ok(locks) } else { Err(mixed_up()) }
+    }
+
+    pub(super) async fn held(
+        &self,
+        owner: Option<String>,
+        after: Option<String>,
+        max: u32,
+    ) -> Result<contract::LockPage, Error> {
+        let page = self.core.call(move |guest, _| {
+            Box::pin(async move {
+                let (owner, after) = (owner.as_deref(), after.as_deref());
+                guest.module.call_held(guest.store, owner, after, max).await
+            })
+        });
+        Ok(page.await?)
+    }
+}
+
+fn mixed_up() -> Error {
+    Error::new(ErrorKind::Internal, "the provider answered something else than was asked")
+}
+
+impl Operations {
+    /// Makes both halves in one call.
+    async fn both(
+        &self,
+        tokens: Arc<Vec<String>>,
+        requests: Arc<Vec<contract::Request>>,
+    ) -> Result<Halves, Contract> {
+        self.0
+            .call(move |mut guest, core| {
+                Box::pin(async move {
+                    let mut released = Ok(Vec::new());
+                    if !tokens.is_empty() {
+                        let ended = guest.module.call_release(&mut *guest.store, &tokens).await?;
+                        released = match ended {
+                            Ok(ended) => {
+                                if !ended.woken.is_empty() {
+                                    core.wake(&mut guest, ended.woken).await?.ok();
+                                }
+                                Ok(ended.lost)
+                            }
+                            Err(error) => Err(error),
+                        };
+                    }
+                    let mut acquired = Ok(Vec::new());
+                    if !requests.is_empty() {
+                        let asked = guest.module.call_acquire(&mut *guest.store, &requests);
+                        acquired =
+                            asked.await?.and_then(|answers| answered(&core, &requests, answers));
+                    }
+                    Ok(Ok(Halves { released, acquired }))
+                })
+            })
+            .await
+    }
+
+    async fn alone(&self, operation: Operation) -> Result<Done, Contract> {
+        match operation {
+            Operation::Release(token) => {
+                let lost = self.both(Arc::new(vec![token]), Arc::default()).await?.released?;
+                Ok(Done::Released(lost.is_empty()))
+            }
+            Operation::Acquire(request) => {
+                let mut done = self.both(Arc::default(), Arc::new(vec![request])).await?.acquired?;
+                done.pop().unwrap_or_else(|| Err(Contract::Internal("no answer came".into())))
+            }
+        }
+    }
+}
+
+/// Takes responsibility for what was granted.
+fn answered(
+    core: &Arc<Core>,
+    requests: &[contract::Request],
+    answers: Vec<contract::Answer>,
+) -> Result<Vec<Result<Done, Contract>>, Contract> {
+    let (asked, given) = (requests.len(), answers.len());
+    let take = |(request, answer): (&contract::Request, _)| match answer {
+        contract::Answer::Granted(grant) => Ok(Done::Held(core.hold(grant))),
+        contract::Answer::Queued(queued) => Ok(Done::Waits(core.place(queued, request.clone()))),
+        contract::Answer::Refused(error) => Err(error),
+    };
+    let done = requests.iter().zip(answers).map(take).collect();
+    // What was granted for a request that is none is nobody's, and expires.
+    if asked == given {
+        Ok(done)
+    } else {
+        Err(Contract::Internal(format!(
+            "{} gave {given} answers to {asked} requests",
+            core.provider().name()
+        )))
+    }
+}
+
+impl Batch for Operations {
+    type Request = Operation;
+    type Answer = Done;
+
+    fn max_requests(&self) -> usize {
+        BATCH_REQUESTS
+    }
+
+    fn max_weight(&self) -> usize {
+        BATCH_BYTES
+    }
+
+    fn weight(&self, operation: &Operation) -> usize {
+        match operation {
+            Operation::Acquire(request) => request.keys.iter().map(String::len).sum(),
+            Operation::Release(token) => token.len(),
+        }
+    }
+
+    async fn run(&self, mut operations: Vec<Operation>) -> Vec<Result<Done, Contract>> {
+        if operations.len() == 1
+            && let Some(operation) = operations.pop()
+        {
+            return vec![self.alone(operation).await];
+        }
+        let (mut tokens, mut requests) = (Vec::new(), Vec::new());
+        let mut order = Vec::with_capacity(operations.len());
+        for operation in operations {
+            order.push(matches!(operation, Operation::Release(_)));
+            match operation {
+                Operation::Acquire(request) => requests.push(request),
+                Operation::Release(token) => tokens.push(token),
+            }
+        }
+        let (tokens, requests) = (Arc::new(tokens), Arc::new(requests));
+        let halves = self.both(Arc::clone(&tokens), Arc::clone(&requests)).await;
+        let mut tokens = recover(tokens).into_iter();
+        let Ok(halves) = halves else {
+            let mut requests = recover(requests).into_iter();
+            let mut answers = Vec::with_capacity(order.len());
+            for is_release in order {
+                let operation = if is_release {
+                    tokens.next().map(Operation::Release)
+                } else {
+                    requests.next().map(Operation::Acquire)
+                };
+                if let Some(operation) = operation {
+                    answers.push(self.alone(operation).await);
+                }
+            }
+            return answers;
+        };
+        let mut acquired = halves.acquired.map(Vec::into_iter);
+        let mut released = tokens.map(|token| match &halves.released {
+            Ok(lost) => Ok(Done::Released(!lost.contains(&token))),
+            Err(error) => Err(error.clone()),
+        });
+        let none = || Err(Contract::Internal("no answer came".into()));
+        order
+            .into_iter()
+            .map(|is_release| match &mut acquired {
+                _ if is_release => released.next().unwrap_or_else(none),
+                Ok(answers) => answers.next().unwrap_or_else(none),
+                Err(error) => Err(error.clone()),
+            })
+            .collect()
+    }
+}
+
+/// What a call was made with.
+fn recover<T: Clone>(items: Arc<Vec<T>>) -> Vec<T> {
+    Arc::try_unwrap(items).unwrap_or_else(|shared| shared.as_ref().clone())
+}

@@ -1,0 +1,254 @@
+//! Those who wait for their keys.
+//!
+//! Mostly whoever releases a key brings the news to whoever is next, within the
+//! same call. A task looks only at what nobody brings: leases that expire, what
+//! other processes do, and a provider that had to be started again. It is there
+//! as long as somebody waits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stheno_contracts::locking as contract;
+use stheno_engine::Clock;
+use tokio::sync::{Notify, oneshot};
+
+use super::args::MAX_ITEMS;
+use super::core::{Core, Hold, pause};
+use crate::{Error, ErrorKind};
+
+/// How often a provider is asked that other processes share, if it answers at
+/// once.
+const BETWEEN_POLLS: Duration = Duration::from_millis(20);
+/// A ticket that nobody asks after for longer may be taken for abandoned.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Waiters {
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Who is told about a ticket.
+    waiting: HashMap<String, oneshot::Sender<Option<Hold>>>,
+    /// When it is worth looking, on the clock.
+    due: Option<Duration>,
+    look: Look,
+    driven: bool,
+    closed: bool,
+}
+
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    #[default]
+    Nowhere,
+    /// What time has brought.
+    Due,
+    All,
+}
+
+/// A place in the queue: dropped, it is given up.
+pub(super) struct Place {
+    core: Arc<Core>,
+    ticket: String,
+    turn: oneshot::Receiver<Option<Hold>>,
+    told: bool,
+    /// To ask again if the place is lost.
+    request: Option<contract::Request>,
+}
+
+/// What came of waiting.
+pub(super) enum Turn {
+    Held(Hold),
+    /// The place was lost, and it has to be asked again.
+    Again(contract::Request),
+}
+
+impl Waiters {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells who waits with this ticket that it waits no more; without a hold, its
+    /// place was lost.
+    pub(super) fn tell(&self, ticket: &str, hold: Option<Hold>) {
+        let waiting = self.lock().waiting.remove(ticket);
+        if let Some(waiting) = waiting {
+            // Who has gone meanwhile gives it back with the hold.
+            let _ = waiting.send(hold);
+        }
+    }
+
+    /// When the next lease expires that somebody waits for.
+    pub(super) fn due_in(&self, clock: &Clock, ms: Option<u64>) {
+        self.lock().due = ms.map(|ms| clock.monotonic().saturating_add(Duration::from_millis(ms)));
+    }
+
+    /// Has the task look again at what time has brought.
+    pub(super) fn look(&self) {
+        self.raise(Look::Due);
+    }
+
+    /// Has the task ask after all tickets.
+    pub(super) fn look_at_all(&self) {
+        self.raise(Look::All);
+    }
+
+    fn raise(&self, look: Look) {
+        let mut state = self.lock();
+        if state.waiting.is_empty() {
+            return;
+        }
+        if look > state.look {
+            state.look = look;
+        }
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Lets nobody wait any more.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        drop(waiting);
+        self.news.notify_one();
+    }
+}
+
+impl Core {
+    /// Takes a place in the queue.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        queued: contract::Queued,
+        request: contract::Request,
+    ) -> Place {
+        let (sender, turn) = oneshot::channel();
+        let waiters = self.waiters();
+        let mut state = waiters.lock();
+        if !state.closed {
+            state.waiting.insert(queued.ticket.clone(), sender);
+            let due = queued
+                .next_due_ms
+                .map(|ms| self.clock().monotonic().saturating_add(Duration::from_millis(ms)));
+            let sooner = match (due, state.due) {
+                (Some(due), Some(known)) => due < known,
+                (due, _) => due.is_some(),
+            };
+            if sooner {
+                state.due = due;
+                waiters.news.notify_one();
+            }
+            if !state.driven {
+                state.driven = true;
+                tokio::spawn(drive(Arc::clone(self)));
+            }
+        }
+        drop(state);
+        let core = Arc::clone(self);
+        Place { core, ticket: queued.ticket, turn, told: false, request: Some(request) }
+    }
+}
+
+/// Looks when it is time, until nobody waits.
+async fn drive(core: Arc<Core>) {
+    let single = core.provider().is_single();
+    let mut failures = 0;
+    loop {
+        let now = core.clock().monotonic();
+        let due = {
+            let mut state = core.waiters().lock();
+            if state.waiting.is_empty() {
+                state.driven = false;
+                state.due = None;
+                state.look = Look::Nowhere;
+                return;
+            }
+            state.due
+        };
+        let latest = if single { None } else { Some(now.saturating_add(LONGEST_SILENCE)) };
+        let moment = match (due, latest) {
+            (Some(due), Some(latest)) => Some(due.min(latest)),
+            (due, latest) => due.or(latest),
+        };
+        tokio::select! {
+            () = core.waiters().news.notified() => {}
+            () = async {
+                match moment {
+                    Some(moment) => core.clock().sleep_until(moment).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+            () = tokio::time::sleep(BETWEEN_POLLS), if !single => {}
+        }
+        let Some(tickets) = core.to_ask(single) else { continue };
+        let mut failed = false;
+        for tickets in tickets {
+            failed |= core.poll(tickets).await.is_err();
+        }
+        if failed {
+            failures += 1;
+            core.waiters().look_at_all();
+            pause(failures).await;
+        } else {
+            failures = 0;
+        }
+    }
+}
+
+impl Core {
+    /// Which tickets are to be asked after now, in calls; none if it is not time.
+    fn to_ask(&self, single: bool) -> Option<Vec<Vec<String>>> {
+        let mut state = self.waiters().lock();
+        let look = std::mem::take(&mut state.look);
+        if look == Look::All || !single {
+            let tickets: Vec<String> = state.waiting.keys().cloned().collect();
+            return Some(tickets.chunks(MAX_ITEMS).map(<[String]>::to_vec).collect());
+        }
+        let now = self.clock().monotonic();
+        let is_due = look == Look::Due || state.due.is_some_and(|due| due <= now);
+        is_due.then(|| vec![Vec::new()])
+    }
+}
+
+impl Place {
+    /// Waits for the turn.
+    pub(super) async fn turn(&mut self) -> Result<Turn, Error> {
+        let turn = (&mut self.turn).await;
+        self.told = true;
+        match (turn, self.request.take()) {
+            (Ok(Some(hold)), _) => Ok(Turn::Held(hold)),
+            (Ok(None), Some(request)) => Ok(Turn::Again(request)),
+            _ => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the runtime is stopping or has been stopped",
+            )),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        let known = self.core.waiters().lock().waiting.remove(&self.ticket).is_some();
+        // Where it was not known any more it was granted, and the hold lies in the
+        // channel; or the runtime stops.
+        if !known {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (core, ticket) = (Arc::clone(&self.core), std::mem::take(&mut self.ticket));
+            runtime.spawn(async move {
+                if let Err(error) = core.abandon(vec![ticket]).await {
+                    let error = Error::from(error);
+                    tracing::warn!(%error, "a place in the queue of a lock could not be given up");
+                }
+            });
+        }
+    }
+}
