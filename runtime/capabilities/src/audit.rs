@@ -73,10 +73,7 @@ pub const CAPABILITIES: &[Capability] = &[
     Capability {
         name: "store",
         imports: &["stheno:store/required"],
-        grant: Grant::Needed {
-            line: STORE_LINE,
-            covered: |grants| !grants.stores().is_empty(),
-        },
+        grant: Grant::Needed { line: STORE_LINE, covered: |grants| !grants.stores().is_empty() },
     },
     Capability {
         name: "store",
@@ -165,10 +162,15 @@ mod tests {
     fn a_store_that_is_required_needs_a_grant_and_an_optional_one_does_not() {
         let none = Grants::default();
         let required = audit("stheno:store/required@0.1.0", &none);
-        assert!(matches!(required, Verdict::NeedsGrant { capability: "store", line } if line.contains("max_size")));
+        assert!(
+            matches!(required, Verdict::NeedsGrant { capability: "store", line } if line.contains("max_size"))
+        );
         let optional = audit("stheno:store/optional@0.1.0", &none);
         assert!(matches!(optional, Verdict::Optional { capability: "store", .. }));
-        assert_eq!(audit("stheno:store/types@0.1.0", &none), Verdict::Allowed { capability: "store" });
+        assert_eq!(
+            audit("stheno:store/types@0.1.0", &none),
+            Verdict::Allowed { capability: "store" }
+        );
         assert_eq!(audit("stheno:store/other@0.1.0", &none), Verdict::Unknown);
     }
 

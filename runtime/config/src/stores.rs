@@ -102,7 +102,11 @@ pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> StoreGrants 
     for (name, node) in decoder.entries(node, EXAMPLE) {
         let label = StoreLabel::new(&name);
         if let Err(error) = label {
-            decoder.fault(&node, format!("{name:?} is not a label: {error}"), format!("write {EXAMPLE}"));
+            decoder.fault(
+                &node,
+                format!("{name:?} is not a label: {error}"),
+                format!("write {EXAMPLE}"),
+            );
         }
         let Some(grant) = decode_one(decoder, &node) else { continue };
         let Ok(label) = label else { continue };

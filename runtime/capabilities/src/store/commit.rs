@@ -10,7 +10,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::{ReadableTable, Table};
+use redb::{Database, ReadableTable, Table};
 use stheno_contracts::Error;
 use stheno_contracts::base::stheno::store::types::{Change, Condition};
 use tokio::sync::oneshot;
@@ -77,7 +77,7 @@ impl Shared {
             let (batches, replies): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.batch, waiting.reply)).unzip();
             let count = batches.len();
-            let answers = match self.inner.write(batches) {
+            let answers = match self.inner.with(|database| self.inner.write(database, batches)) {
                 Ok(answers) => answers,
                 Err(error) => {
                     let error = self.inner.fail(error);
@@ -109,10 +109,14 @@ impl Shared {
 
 impl Inner {
     /// Makes the batches and forces them to the disk: an answer for each.
-    fn write(&self, batches: Vec<Batch>) -> Result<Vec<Result<(), Error>>, redb::Error> {
+    fn write(
+        &self,
+        database: &Database,
+        batches: Vec<Batch>,
+    ) -> Result<Vec<Result<(), Error>>, redb::Error> {
         let before = self.used.load(Ordering::Acquire);
         let mut used = before;
-        let write = self.database.begin_write()?;
+        let write = database.begin_write()?;
         let mut answers = Vec::with_capacity(batches.len());
         let mut changed = false;
         {

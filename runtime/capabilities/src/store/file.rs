@@ -12,8 +12,8 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redb::backends::{FileBackend, InMemoryBackend};
@@ -50,7 +50,8 @@ pub(crate) struct Opened {
 
 /// What readers and the writer share.
 pub(super) struct Inner {
-    pub(super) database: Database,
+    /// None once it was closed.
+    database: RwLock<Option<Database>>,
     pub(super) used: AtomicU64,
     pub(super) max_size: u64,
     failed: AtomicBool,
@@ -83,11 +84,13 @@ impl Opened {
         let mut builder = Builder::new();
         builder.set_cache_size(PAGE_CACHE_BYTES);
         let database = match place {
-            Place::Memory => builder.create_with_backend(InMemoryBackend::new()).map_err(unknown)?,
+            Place::Memory => {
+                builder.create_with_backend(InMemoryBackend::new()).map_err(unknown)?
+            }
             Place::File(path) => {
                 let file = file(path).map_err(|error| cannot_open(path, &error))?;
-                let made = FileBackend::new(file)
-                    .and_then(|backend| builder.create_with_backend(backend));
+                let made =
+                    FileBackend::new(file).and_then(|backend| builder.create_with_backend(backend));
                 made.map_err(|error| match error {
                     DatabaseError::DatabaseAlreadyOpen => Error::Unavailable(format!(
                         "the store {} is open elsewhere, in another provider or another process; \
@@ -103,7 +106,7 @@ impl Opened {
             Place::File(path) => cannot_open(path, &error),
         })?;
         let inner = Arc::new(Inner {
-            database,
+            database: RwLock::new(Some(database)),
             used: AtomicU64::new(used),
             max_size,
             failed: AtomicBool::new(false),
@@ -143,7 +146,31 @@ impl Opened {
     }
 }
 
+/// Closes the file, so that whoever was told that the provider has stopped can
+/// open it: not when the last thread that worked on it gets round to forgetting
+/// it. Work that is still under way, which nobody waits for, closes it when it
+/// ends.
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Ok(mut database) = self.inner.database.try_write() {
+            *database = None;
+        }
+    }
+}
+
 impl Inner {
+    /// Works on the file.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        match &*database {
+            Some(database) => work(database),
+            None => Err(redb::StorageError::DatabaseClosed.into()),
+        }
+    }
+
     /// Notes that the disk has failed.
     pub(super) fn fail(&self, error: impl std::fmt::Display) -> Error {
         self.failed.store(true, Ordering::Release);
@@ -151,8 +178,8 @@ impl Inner {
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let read = || -> Result<_, redb::Error> {
-            let table = self.database.begin_read()?.open_table(DATA)?;
+        let read = |database: &Database| {
+            let table = database.begin_read()?.open_table(DATA)?;
             let mut bytes = 0_usize;
             let mut values = Vec::with_capacity(keys.len());
             for key in keys {
@@ -165,7 +192,7 @@ impl Inner {
             }
             Ok(Some(values))
         };
-        read().map_err(|error| self.fail(error))?.ok_or_else(|| {
+        self.with(read).map_err(|error| self.fail(error))?.ok_or_else(|| {
             Error::InvalidArgument(format!(
                 "keys stand for more than {READ_BYTES} bytes together; ask for fewer"
             ))
@@ -173,13 +200,13 @@ impl Inner {
     }
 
     fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-        let read = || -> Result<Page, redb::Error> {
+        let read = |database: &Database| {
             let mut page = Page { entries: Vec::new(), next: None };
             let start = scan.start.as_deref().unwrap_or_default();
             if scan.end.as_deref().is_some_and(|end| end <= start) {
                 return Ok(page);
             }
-            let table = self.database.begin_read()?.open_table(DATA)?;
+            let table = database.begin_read()?.open_table(DATA)?;
             let mut range = match scan.end.as_deref() {
                 Some(end) => table.range(start..end)?,
                 None => table.range(start..)?,
@@ -198,7 +225,7 @@ impl Inner {
             }
             Ok(page)
         };
-        read().map_err(|error| self.fail(error))
+        self.with(read).map_err(|error| self.fail(error))
     }
 }
 
@@ -208,8 +235,13 @@ fn file(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)?;
     }
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }

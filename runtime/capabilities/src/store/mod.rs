@@ -33,7 +33,9 @@ mod bindings;
 mod commit;
 mod file;
 
-use stheno_contracts::base::stheno::store::types::{Change, Condition, HostStore, Page, Range, Usage};
+use stheno_contracts::base::stheno::store::types::{
+    Change, Condition, HostStore, Page, Range, Usage,
+};
 use stheno_contracts::base::stheno::store::{optional, required, types};
 use stheno_contracts::store::Store;
 use stheno_contracts::{Error, HostError};
