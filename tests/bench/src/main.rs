@@ -5,6 +5,7 @@
 //! much less. Run them with `./justw bench [NAME] [--json]`.
 
 mod cache_memory;
+mod events_durable;
 mod events_local;
 mod measure;
 mod native;
@@ -39,6 +40,8 @@ enum Bench {
     CacheMemory,
     /// The events on their local provider.
     EventsLocal,
+    /// The events on their local provider, in a store.
+    EventsDurable,
     /// From `stheno up` to ready.
     Start,
 }
@@ -57,6 +60,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::EventsLocal) {
         runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::EventsDurable) {
+        runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

@@ -49,7 +49,8 @@ async fn the_line_that_the_refusal_names_is_the_line_that_grants_the_store() {
     assert_eq!(problem.place, "modules.cache.grants");
     let (_, line) = problem.help.split_once("below its module: ").unwrap();
     let runtime = config(line).await.unwrap();
-    runtime.cache().get("open:default").await.unwrap();
+    let opened = runtime.cache().get_bytes("open:default").await.unwrap();
+    assert_eq!(opened.as_deref(), Some(&b"opened"[..]));
     assert!(folder.path().join("data/store.redb").is_file());
     runtime.shutdown().await.unwrap();
 }
