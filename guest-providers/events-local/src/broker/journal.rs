@@ -78,7 +78,7 @@ impl Journal {
             return Vec::new();
         }
         let mut all = Batches::new(self.batch_bytes);
-        let total: usize = changes.iter().map(|(_, value)| weight(value)).sum();
+        let total: usize = changes.values().map(weight).sum();
         if total <= self.batch_bytes && changes.len() <= BATCH_ITEMS {
             all.extend(changes);
             return all.end();

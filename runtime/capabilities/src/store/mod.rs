@@ -19,12 +19,12 @@
 //!
 //! # Parts
 //!
-//! - [`bindings`](self::bindings): which stores a provider was granted, and the
+//! - `bindings`: which stores a provider was granted, and the
 //!   one open file behind each.
-//! - [`file`](self::file): what is done in the file, on threads that may block.
-//! - [`commit`](self::commit): batches that come at the same time are forced to
+//! - `file`: what is done in the file, on threads that may block.
+//! - `commit`: batches that come at the same time are forced to
 //!   the disk together.
-//! - [`args`](self::args): what a guest may ask.
+//! - `args`: what a guest may ask.
 //!
 //! This file is the seam to the bindings and holds no logic.
 
@@ -32,6 +32,8 @@ mod args;
 mod bindings;
 mod commit;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use stheno_contracts::base::stheno::store::types::{
     Change, Condition, HostStore, Page, Range, Usage,
