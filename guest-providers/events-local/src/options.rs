@@ -18,6 +18,8 @@ pub(crate) struct Options {
     max_bytes: Size,
     retain: RetainOptions,
     dead_letters: Option<CountOrNone>,
+    /// Whether events must survive. Not written: if a store is granted.
+    durable: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +46,7 @@ impl Default for Options {
             max_bytes: Size::from_mib(64),
             retain: RetainOptions::default(),
             dead_letters: None,
+            durable: None,
         }
     }
 }
@@ -65,6 +68,24 @@ fn count<const MIN: u64>(n: Whole<MIN, 50_000_000>) -> usize {
 }
 
 impl Options {
+    /// Fails where what was asked for is not what was granted. The grant
+    /// decides; the option is for who wants to be told.
+    pub(crate) fn check_durable(&self, granted: bool) -> Result<()> {
+        match (self.durable, granted) {
+            (Some(true), false) => Err(options::invalid(
+                "durable",
+                "no store is granted; add this line below the module: grants.store.default = \
+                 { path = \"./data/events.redb\", max_size = \"1GiB\" }",
+            )),
+            (Some(false), true) => Err(options::invalid(
+                "durable",
+                "a store is granted, which makes events survive; remove `grants.store.default`, or \
+                 write true",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Fails where options contradict each other: kept events that nobody asks
     /// for must leave room for those that somebody waits for.
     pub(crate) fn limits(&self) -> Result<Limits> {
@@ -134,6 +155,23 @@ mod tests {
             (3_600_000, 10_000, 16 << 20)
         );
         assert_eq!(limits.dead_letters, 10_000);
+    }
+
+    #[test]
+    fn durable_is_what_the_grant_says_or_an_error_that_names_the_line() {
+        let check = |json: &str, granted| parse::<Options>(json)?.check_durable(granted);
+        for (json, granted) in [
+            ("{}", false),
+            ("{}", true),
+            (r#"{"durable":true}"#, true),
+            (r#"{"durable":false}"#, false),
+        ] {
+            check(json, granted).unwrap();
+        }
+        for (json, granted) in [(r#"{"durable":true}"#, false), (r#"{"durable":false}"#, true)] {
+            let text = format!("{:?}", check(json, granted).unwrap_err());
+            assert!(text.contains("`durable`") && text.contains("grants.store.default"), "{text}");
+        }
     }
 
     #[test]

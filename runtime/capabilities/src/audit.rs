@@ -24,7 +24,15 @@ pub enum Grant {
         /// Whether the grants cover it.
         covered: fn(&Grants) -> bool,
     },
+    /// The import may be linked, and gives something only with this line.
+    Optional {
+        /// An example of the line, below `[modules.NAME]`.
+        line: &'static str,
+    },
 }
+
+const STORE_LINE: &str =
+    "grants.store.default = { path = \"./data/store.redb\", max_size = \"1GiB\" }";
 
 /// All capabilities there are.
 pub const CAPABILITIES: &[Capability] = &[
@@ -60,6 +68,18 @@ pub const CAPABILITIES: &[Capability] = &[
             covered: |grants| !grants.sockets().is_empty(),
         },
     },
+    // Why there are two of them: see the module `store`.
+    Capability { name: "store", imports: &["stheno:store/types"], grant: Grant::Free },
+    Capability {
+        name: "store",
+        imports: &["stheno:store/required"],
+        grant: Grant::Needed { line: STORE_LINE, covered: |grants| !grants.stores().is_empty() },
+    },
+    Capability {
+        name: "store",
+        imports: &["stheno:store/optional"],
+        grant: Grant::Optional { line: STORE_LINE },
+    },
 ];
 
 /// What the audit says of one import.
@@ -72,6 +92,13 @@ pub enum Verdict {
     },
     /// The operator has to grant it first.
     NeedsGrant {
+        /// The capability that serves it.
+        capability: &'static str,
+        /// An example of the line to add.
+        line: &'static str,
+    },
+    /// It may be linked, and gives something only if the operator grants it.
+    Optional {
         /// The capability that serves it.
         capability: &'static str,
         /// An example of the line to add.
@@ -96,6 +123,9 @@ pub fn audit(name: &str, grants: &Grants) -> Verdict {
     match CAPABILITIES.iter().find(serves) {
         None => Verdict::Unknown,
         Some(Capability { name, grant: Grant::Free, .. }) => Verdict::Allowed { capability: name },
+        Some(Capability { name, grant: Grant::Optional { line }, .. }) => {
+            Verdict::Optional { capability: name, line }
+        }
         Some(Capability { name, grant: Grant::Needed { line, covered }, .. }) => {
             if covered(grants) {
                 Verdict::Allowed { capability: name }
@@ -126,6 +156,22 @@ mod tests {
         let mut granted = Grants::default();
         granted.add_socket(SocketGrant::new("127.0.0.1:1".parse().unwrap()).unwrap());
         assert_eq!(audit(name, &granted), Verdict::Allowed { capability: "sockets" });
+    }
+
+    #[test]
+    fn a_store_that_is_required_needs_a_grant_and_an_optional_one_does_not() {
+        let none = Grants::default();
+        let required = audit("stheno:store/required@0.1.0", &none);
+        assert!(
+            matches!(required, Verdict::NeedsGrant { capability: "store", line } if line.contains("max_size"))
+        );
+        let optional = audit("stheno:store/optional@0.1.0", &none);
+        assert!(matches!(optional, Verdict::Optional { capability: "store", .. }));
+        assert_eq!(
+            audit("stheno:store/types@0.1.0", &none),
+            Verdict::Allowed { capability: "store" }
+        );
+        assert_eq!(audit("stheno:store/other@0.1.0", &none), Verdict::Unknown);
     }
 
     #[test]

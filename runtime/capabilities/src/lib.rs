@@ -11,6 +11,7 @@
 //! | `log` | `stheno:host/log`, standard output and error | yes, rate limited |
 //! | `clock` | `stheno:host/clock`, `wasi:clocks` | yes |
 //! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
+//! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
@@ -29,6 +30,7 @@
 mod audit;
 pub mod clock;
 mod log;
+mod store;
 mod streams;
 mod wasi;
 
@@ -42,6 +44,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
 pub use log::{RateLimit, one_line};
+pub use store::Stores;
 pub use streams::HostBytes;
 
 /// What all instances of one provider share.
@@ -58,15 +61,37 @@ pub struct Shared {
     pub host_bytes: HostBytes,
     /// How many handles one instance may hold.
     pub handles: usize,
+    /// The stores that it was granted.
+    pub stores: Stores,
 }
 
 impl Shared {
     /// The shared part for a provider that is called `name`.
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
+        let stores = Stores::granted_by(&grants);
+        Self::with(name, grants, stores, limits, clock)
+    }
+
+    /// The shared part for a provider that is only looked at: from it nothing
+    /// can be reached that is granted. Stores are there, empty and in memory, so
+    /// that the provider is what it would be.
+    #[must_use]
+    pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
+        Self::with(name, Grants::default(), Stores::in_memory(grants), limits, clock)
+    }
+
+    fn with(
+        name: &str,
+        grants: Grants,
+        stores: Stores,
+        limits: &Limits,
+        clock: Clock,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
             grants,
+            stores,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
             handles: limits.handles.get() as usize,
@@ -80,6 +105,8 @@ pub struct Capabilities {
     shared: Arc<Shared>,
     wasi: WasiCtx,
     table: ResourceTable,
+    /// Which stores the instance has opened; handles are places in it.
+    stores: Vec<Arc<store::Opened>>,
 }
 
 impl Capabilities {
@@ -92,7 +119,7 @@ impl Capabilities {
         let wasi = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
-        Ok(Self { shared, wasi, table })
+        Ok(Self { shared, wasi, table, stores: Vec::new() })
     }
 
     /// What the instance shares with its siblings.
@@ -166,6 +193,9 @@ pub fn add_to_linker<T: WasiView + 'static>(
     host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    base::stheno::store::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }
 

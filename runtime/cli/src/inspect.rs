@@ -66,8 +66,17 @@ impl Inspect {
 }
 
 fn shown(inspection: &Inspection) -> String {
-    let Inspection { file, bytes, sha256, modules, provider, exports, imports, grants_needed } =
-        inspection;
+    let Inspection {
+        file,
+        bytes,
+        sha256,
+        modules,
+        provider,
+        exports,
+        imports,
+        grants_needed,
+        grants_optional,
+    } = inspection;
     let mut lines = vec![
         format!("file      {file}"),
         format!("size      {bytes} bytes"),
@@ -91,6 +100,9 @@ fn shown(inspection: &Inspection) -> String {
     lines.extend(imports.iter().map(|import| {
         let served = match import.capability {
             Some(capability) if import.grant.is_some() => format!("{capability}, to be granted"),
+            Some(capability) if import.optional_grant.is_some() => {
+                format!("{capability}, if granted")
+            }
             Some(capability) => capability.to_owned(),
             None => "this version of Stheno does not have it".to_owned(),
         };
@@ -101,6 +113,10 @@ fn shown(inspection: &Inspection) -> String {
     } else {
         lines.push("grants    needed, below [modules.NAME], with values of your own:".to_owned());
         lines.extend(grants_needed.iter().map(|line| format!("  {line}")));
+    }
+    if !grants_optional.is_empty() {
+        lines.push("grants    of use but not needed, below [modules.NAME]:".to_owned());
+        lines.extend(grants_optional.iter().map(|line| format!("  {line}")));
     }
     lines.push(String::new());
     lines.join("\n")

@@ -186,6 +186,30 @@ impl<'e> Decoder<'e> {
         Section { table, place }
     }
 
+    /// The entries of a table whose keys are names that the operator chose.
+    pub(crate) fn entries<'t>(
+        &mut self,
+        node: &Node<'t>,
+        example: &str,
+    ) -> Vec<(String, Node<'t>)> {
+        let DeValue::Table(table) = node.value else {
+            self.wrong_type(node, "a table", example);
+            return Vec::new();
+        };
+        let entries: Vec<_> = table
+            .iter()
+            .map(|(key, value)| {
+                let name = key.get_ref().to_string();
+                let place = node.place.clone().key(name.as_str());
+                (name, Node { value: value.get_ref(), span: value.span(), place })
+            })
+            .collect();
+        for (_, node) in &entries {
+            self.spans.insert(node.place.clone(), node.span.clone());
+        }
+        entries
+    }
+
     /// The elements of an array.
     pub(crate) fn array<'t>(&mut self, node: &Node<'t>, example: &str) -> Option<Vec<Node<'t>>> {
         let DeValue::Array(array) = node.value else {

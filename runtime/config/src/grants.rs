@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
 use crate::path::host_path;
+use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
 
 const FOLDER_KEYS: &[&str] = &["host", "guest", "mode"];
@@ -20,6 +21,7 @@ const SOCKETS_EXAMPLE: &str = r#"sockets = ["127.0.0.1:6379"]"#;
 pub struct Grants {
     folders: Vec<FolderGrant>,
     sockets: Vec<SocketGrant>,
+    stores: StoreGrants,
 }
 
 /// Two folders were granted at one place in the guest.
@@ -29,7 +31,7 @@ pub struct DuplicateGuest(pub GuestPath);
 
 impl Grants {
     /// The keys in `stheno.toml`.
-    pub const KEYS: &'static [&'static str] = &["folders", "sockets"];
+    pub const KEYS: &'static [&'static str] = &["folders", "sockets", "store"];
 
     /// The granted folders. No two have the same guest path.
     pub fn folders(&self) -> &[FolderGrant] {
@@ -39,6 +41,16 @@ impl Grants {
     /// The granted destinations, each once.
     pub fn sockets(&self) -> &[SocketGrant] {
         &self.sockets
+    }
+
+    /// The granted stores.
+    pub fn stores(&self) -> &StoreGrants {
+        &self.stores
+    }
+
+    /// Grants a store, in place of any that has the label.
+    pub fn add_store(&mut self, label: StoreLabel, store: StoreGrant) {
+        self.stores.insert(label, store);
     }
 
     /// Grants a folder.
@@ -86,6 +98,9 @@ impl Grants {
             {
                 grants.add_socket(socket);
             }
+        }
+        if let Some(node) = section.get("store") {
+            grants.stores = stores::decode(decoder, &node);
         }
         grants
     }

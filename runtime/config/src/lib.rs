@@ -103,6 +103,7 @@ mod secret;
 mod server;
 mod size;
 mod source;
+mod stores;
 mod suggest;
 
 pub use bounded::OutOfRange;
@@ -126,3 +127,4 @@ pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{Secret, Token, TokenError};
 pub use server::{MaxBody, OpenWithoutToken, ServerConfig};
 pub use size::ByteSize;
+pub use stores::{StoreGrant, StoreGrants, StoreLabel, StoreLabelError, StoreSize, StoreSizeError};

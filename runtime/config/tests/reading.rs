@@ -28,6 +28,7 @@ options = { ttl = "30s", on = true, n = -3, big = 0xffff_ffff_ffff_ffff, f = 1.5
 [modules.cache.grants]
 folders = [{ host = "./data", guest = "/data/" }, { host = "/srv", guest = "/srv", mode = "read-write" }]
 sockets = ["127.0.0.1:6379", "[::1]:6379"]
+store.default = { path = "./data/store.redb", max_size = "1GiB" }
 
 [modules.cache.limits]
 memory = "128MiB"
@@ -84,6 +85,17 @@ fn every_documented_key_is_read() {
     );
     let sockets: Vec<_> = cache.grants.sockets().iter().map(|s| s.address().to_string()).collect();
     assert_eq!(sockets, ["127.0.0.1:6379", "[::1]:6379"]);
+
+    let stores: Vec<_> = cache
+        .grants
+        .stores()
+        .iter()
+        .map(|(label, store)| (label.as_str(), store.path.clone(), store.max_size.get()))
+        .collect();
+    assert_eq!(
+        stores,
+        [("default", PathBuf::from("/etc/stheno/data/store.redb"), ByteSize::gib(1))]
+    );
 
     let Limits {
         memory,

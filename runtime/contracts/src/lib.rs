@@ -1,8 +1,8 @@
 //! The contracts in `wit/`, as the host sees them.
 //!
-//! This crate is the output of [`wasmtime::component::bindgen!`] and the two
-//! Rust types that the output refers to: what stands behind a body handle
-//! ([`body`]) and how a host function fails ([`HostError`]). Nothing else
+//! This crate is the output of [`wasmtime::component::bindgen!`] and the few
+//! Rust types that the output refers to: what stands behind a handle ([`body`],
+//! [`store`]) and how a host function fails ([`HostError`]). Nothing else
 //! belongs here: it compiles slowly, and all other host crates wait for it.
 //!
 //! [`base`] holds what every provider imports and the lifecycle it exports; each
@@ -21,24 +21,37 @@
 
 pub mod body;
 mod error;
+pub mod store;
 
 pub use base::stheno::host;
 pub use base::stheno::provider::types::Error;
 pub use error::HostError;
 
-/// What every provider imports, and the lifecycle that it exports.
+/// What providers import, and the lifecycle that they export.
 pub mod base {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "stheno:worlds/base",
+        inline: "
+            package stheno:host-side;
+            world base {
+                include stheno:worlds/base@0.1.0;
+                import stheno:store/required@0.1.0;
+                import stheno:store/optional@0.1.0;
+            }
+        ",
+        world: "stheno:host-side/base",
         imports: {
             "stheno:host/streams": async | trappable,
+            "stheno:store/types": async | trappable,
+            "stheno:store/required": async | trappable,
+            "stheno:store/optional.open": async | trappable,
             default: trappable,
         },
         exports: { default: async },
         with: {
             "stheno:host/streams.reader": crate::body::Reader,
             "stheno:host/streams.writer": crate::body::Writer,
+            "stheno:store/types.store": crate::store::Store,
         },
         trappable_error_type: { "stheno:provider/types.error" => crate::HostError },
     });

@@ -31,6 +31,8 @@ pub struct Inspection {
     pub imports: Vec<Import>,
     /// The config lines without which it is not loaded.
     pub grants_needed: Vec<&'static str>,
+    /// The config lines that it can use and can do without.
+    pub grants_optional: Vec<&'static str>,
 }
 
 /// What a provider says of itself.
@@ -69,10 +71,18 @@ pub struct Import {
     pub capability: Option<&'static str>,
     /// The config line that it needs, if it needs one.
     pub grant: Option<&'static str>,
+    /// The config line with which it gives something, if it can do without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_grant: Option<&'static str>,
 }
 
 pub(crate) fn export_names(engine: &wasmtime::Engine, component: &Component) -> Vec<String> {
     component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Each line once.
+fn lines(all: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    all.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// The interface of each module, as exported, and its name.
@@ -96,17 +106,19 @@ impl Engine {
             .component_type()
             .imports(self.wasmtime())
             .map(|(name, _)| {
-                let (capability, grant) = match audit(name, &nothing) {
-                    Verdict::Allowed { capability } => (Some(capability), None),
-                    Verdict::NeedsGrant { capability, line } => (Some(capability), Some(line)),
-                    Verdict::Unknown => (None, None),
+                let (capability, grant, optional_grant) = match audit(name, &nothing) {
+                    Verdict::Allowed { capability } => (Some(capability), None, None),
+                    Verdict::NeedsGrant { capability, line } => {
+                        (Some(capability), Some(line), None)
+                    }
+                    Verdict::Optional { capability, line } => (Some(capability), None, Some(line)),
+                    Verdict::Unknown => (None, None, None),
                 };
-                Import { name: name.to_owned(), capability, grant }
+                Import { name: name.to_owned(), capability, grant, optional_grant }
             })
             .collect();
-        let mut grants_needed: Vec<_> = imports.iter().filter_map(|import| import.grant).collect();
-        grants_needed.sort_unstable();
-        grants_needed.dedup();
+        let grants_needed = lines(imports.iter().filter_map(|import| import.grant));
+        let grants_optional = lines(imports.iter().filter_map(|import| import.optional_grant));
         let modules = MODULES
             .iter()
             .filter(|(_, interface)| exports.iter().any(|export| bare(export) == *interface))
@@ -122,6 +134,7 @@ impl Engine {
             exports,
             imports,
             grants_needed,
+            grants_optional,
         })
     }
 

@@ -6,6 +6,7 @@
 //! provider counts as loaded, so that what cannot work fails at the start.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use stheno_capabilities::{Clock, Shared, Verdict, audit};
 use stheno_config::{Grants, Limits};
@@ -171,7 +172,8 @@ impl Engine {
         terms: Terms,
     ) -> Result<Provider<M>, LoadError> {
         let name = source.name.clone();
-        let blueprint = self.blueprint::<M>(source, &terms, terms.grants.clone()).await?;
+        let shared = Shared::new(&name, terms.grants.clone(), &terms.limits, terms.clock.clone());
+        let blueprint = self.blueprint::<M>(source, &terms, shared).await?;
         let description = describe(&blueprint).await?;
         let first = blueprint.start().await.map_err(|Dead(error)| refused(&name, error))?;
         tracing::debug!(provider = name, version = description.version, "loaded");
@@ -180,7 +182,7 @@ impl Engine {
 
     /// Does everything that [`Engine::load`] does, without what was granted:
     /// the provider takes its options in a sandbox from which nothing can be
-    /// reached, so that nothing happens.
+    /// reached, so that nothing happens. A granted store is an empty one there.
     ///
     /// # Errors
     ///
@@ -193,7 +195,8 @@ impl Engine {
     ) -> Result<lifecycle::Description, LoadError> {
         let name = source.name.clone();
         let reaches_out = terms.grants != Grants::default();
-        let blueprint = self.blueprint::<M>(source, &terms, Grants::default()).await?;
+        let shared = Shared::sandbox(&name, &terms.grants, &terms.limits, terms.clock.clone());
+        let blueprint = self.blueprint::<M>(source, &terms, shared).await?;
         let description = describe(&blueprint).await?;
         match blueprint.start().await.map_err(|Dead(error)| refused(&name, error)) {
             Err(error @ LoadError::Options { .. }) => Err(error),
@@ -206,7 +209,7 @@ impl Engine {
         &self,
         source: Source,
         terms: &Terms,
-        reachable: Grants,
+        shared: Arc<Shared>,
     ) -> Result<Blueprint<M>, LoadError> {
         let name = source.name.clone();
         let component = self.compile(source).await?;
@@ -233,7 +236,7 @@ impl Engine {
             component,
             module,
             lifecycle,
-            shared: Shared::new(&name, reachable, &terms.limits, terms.clock.clone()),
+            shared,
             limits: terms.limits.clone(),
             options: serde_json::Value::Object(terms.options.clone()).to_string(),
         })
@@ -243,7 +246,7 @@ impl Engine {
     fn audit(&self, name: &str, component: &Component, grants: &Grants) -> Result<(), LoadError> {
         for (import, _) in component.component_type().imports(self.wasmtime()) {
             match audit(import, grants) {
-                Verdict::Allowed { .. } => {}
+                Verdict::Allowed { .. } | Verdict::Optional { .. } => {}
                 Verdict::NeedsGrant { line, .. } => {
                     return Err(LoadError::MissingGrant {
                         name: name.into(),

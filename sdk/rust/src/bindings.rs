@@ -64,3 +64,19 @@ pub mod locking {
         default_bindings_module: "stheno_sdk::bindings::locking",
     });
 }
+
+pub mod store {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package stheno:sdk;
+            world store-part {
+                import stheno:store/required@0.1.0;
+                import stheno:store/optional@0.1.0;
+            }
+        ",
+        world: "stheno:sdk/store-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+    });
+}

@@ -87,7 +87,7 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log and clock. What only one provider needs
+//! exports, options, units, globs, log, clock and store. What only one provider needs
 //! belongs to that provider.
 
 #[doc(hidden)]
@@ -100,6 +100,7 @@ pub mod locking;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;
+pub mod store;
 mod units;
 
 pub use glob::Glob;

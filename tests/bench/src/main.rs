@@ -5,6 +5,7 @@
 //! much less. Run them with `./justw bench [NAME] [--json]`.
 
 mod cache_memory;
+mod events_durable;
 mod events_local;
 mod locking_local;
 mod measure;
@@ -42,6 +43,8 @@ enum Bench {
     EventsLocal,
     /// The locks on their local provider.
     LockingLocal,
+    /// The events on their local provider, in a store.
+    EventsDurable,
     /// From `stheno up` to ready.
     Start,
 }
@@ -63,6 +66,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::LockingLocal) {
         runtime.block_on(locking_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::EventsDurable) {
+        runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

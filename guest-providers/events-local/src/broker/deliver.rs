@@ -9,6 +9,7 @@ use stheno_sdk::{Error, Result};
 use super::event::{Pending, Rank};
 use super::ids::Token;
 use super::kept::Dead;
+use super::rows::Stage;
 use super::{Broker, Now};
 
 /// What one call gives at most: the contract's bound on items, and a bound on
@@ -128,6 +129,9 @@ impl Broker {
             };
             last = Some((index, batch));
             self.leases.move_to(token.slot, batch, &mut subscribed.ends);
+            if let Some(pending) = self.leases.pending(token.slot) {
+                save_lease(pending, token, deadline);
+            }
         }
         Ok(lost)
     }
@@ -165,9 +169,12 @@ impl Broker {
             (pending.body.to_event(), pending.made, pending.body.attempts());
         let ends = &mut subscribed.ends;
         let batch = *batch.get_or_insert_with(|| self.leases.open(index, deadline, ends));
-        let token = self.leases.lease(pending, batch, ends).to_text();
+        let token = self.leases.lease(pending, batch, ends);
+        if let Some(pending) = self.leases.pending(token.slot) {
+            save_lease(pending, token, deadline);
+        }
         Some(Delivery {
-            token,
+            token: token.to_text(),
             subscription: subscribed.terms.id.clone(),
             event,
             attempt,
@@ -217,6 +224,7 @@ impl Broker {
 
     pub(super) fn requeue(&mut self, index: usize, pending: Pending, due: u64, now: Now) {
         if let Some(subscribed) = self.subscriptions.get_mut(index) {
+            pending.body.save(|unix| Stage::Waits { made: pending.made, due: unix(due) });
             subscribed.queue.push_delayed(pending, due, now.ms);
             self.queued += 1;
         }
@@ -225,8 +233,10 @@ impl Broker {
     fn bury(&mut self, index: usize, pending: Pending, mut reason: String, now: Now) {
         reason.truncate(reason.floor_char_boundary(MAX_REASON));
         let Pending { body, made } = pending;
-        let number =
-            self.dead.push(Dead { body, subscription: index, made, reason, died_ms: now.unix_ms });
+        let number = self.dead.next_number();
+        let died = now.unix_ms;
+        body.save(|_| Stage::Dead { made, letter: number, died, reason: reason.clone() });
+        self.dead.insert(number, Dead { body, subscription: index, made, reason, died_ms: died });
         if let Some(subscribed) = self.subscriptions.get_mut(index) {
             subscribed.dead.insert(number);
         }
@@ -239,6 +249,15 @@ impl Broker {
             }
         }
     }
+}
+
+fn save_lease(pending: &Pending, token: Token, deadline: u64) {
+    pending.body.save(|unix| Stage::Leased {
+        made: pending.made,
+        end: unix(deadline),
+        slot: token.slot as u64,
+        number: token.number,
+    });
 }
 
 fn deadline(lease_ms: u64, now: Now) -> Result<u64> {

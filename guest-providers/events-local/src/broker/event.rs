@@ -1,11 +1,14 @@
 //! An event and what it takes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
 use std::rc::Rc;
 
 use stheno_sdk::events::{Event, Message};
 use stheno_sdk::{Error, Result};
 
+use super::journal::{Log, Row};
+use super::rows::{self, Key, MessageParts, Stage};
 use super::{Backoff, Limits, ids};
 
 /// What an event takes beyond its name, body and metadata: its record, the
@@ -51,6 +54,8 @@ pub(super) struct Draft {
     attempts: u32,
     backoff: Backoff,
     charge: Charge,
+    /// Its row while it is staged.
+    row: Row,
 }
 
 impl Draft {
@@ -65,9 +70,7 @@ impl Draft {
         if attempts == 0 {
             return Err(Error::InvalidArgument("`attempts` is 0; write at least 1".to_owned()));
         }
-        let pairs: u64 =
-            message.metadata.iter().map(|(k, v)| PAIR_OVERHEAD + (k.len() + v.len()) as u64).sum();
-        let bytes = EVENT_OVERHEAD + (message.name.len() + message.data.len()) as u64 + pairs;
+        let bytes = bytes(&message);
         if bytes > limits.max_bytes {
             let text = format!(
                 "event `{}` takes {bytes} bytes and `max_bytes` is {}",
@@ -75,10 +78,18 @@ impl Draft {
             );
             return Err(Error::InvalidArgument(text));
         }
+        Ok(Self::checked(message, limits, usage))
+    }
+
+    /// A message that was checked before, such as one from the store.
+    pub(super) fn checked(message: Message, limits: &Limits, usage: &Usage) -> Self {
+        let priority = message.priority.unwrap_or(DEFAULT_PRIORITY);
+        let attempts = message.attempts.unwrap_or(limits.attempts);
+        let bytes = bytes(&message);
         let backoff = message
             .backoff
             .map_or(limits.backoff, |b| Backoff { initial_ms: b.initial_ms, max_ms: b.max_ms });
-        Ok(Self {
+        Self {
             name: message.name,
             data: message.data,
             metadata: message.metadata,
@@ -87,8 +98,44 @@ impl Draft {
             attempts,
             backoff,
             charge: Charge::new(bytes, usage),
-        })
+            row: Row::default(),
+        }
     }
+
+    /// Takes its place in a group. In the store it has one already if it comes
+    /// from there.
+    pub(super) fn staged(&mut self, row: Row, is_new: bool) {
+        self.row = row;
+        if is_new {
+            self.row.put(|_| rows::message(&self.parts()).end());
+        }
+    }
+
+    /// All of it, to be compared.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> String {
+        let Self { name, data, metadata, delay_ms, priority, attempts, backoff, .. } = self;
+        format!("{name} {data:?} {metadata:?} {delay_ms} {priority} {attempts} {backoff:?}")
+    }
+
+    fn parts(&self) -> MessageParts<'_> {
+        MessageParts {
+            name: &self.name,
+            data: &self.data,
+            metadata: &self.metadata,
+            delay_ms: self.delay_ms,
+            priority: self.priority,
+            attempts: self.attempts,
+            backoff: self.backoff,
+        }
+    }
+}
+
+/// What an event counts in `max_bytes`.
+fn bytes(message: &Message) -> u64 {
+    let pairs: u64 =
+        message.metadata.iter().map(|(k, v)| PAIR_OVERHEAD + (k.len() + v.len()) as u64).sum();
+    EVENT_OVERHEAD + (message.name.len() + message.data.len()) as u64 + pairs
 }
 
 /// Where an event stands among those that are due: lower first.
@@ -100,11 +147,36 @@ pub(super) struct Body {
     /// Its id, and its place in the order of publishing.
     number: u64,
     published_ms: u64,
+    row: Row,
+    /// The subscriptions whose pair with this event has a row.
+    pairs: RefCell<Vec<u64>>,
 }
 
 impl Body {
-    pub(super) fn new(draft: Draft, number: u64, published_ms: u64) -> Self {
-        Self { draft, number, published_ms }
+    pub(super) fn new(mut draft: Draft, number: u64, published_ms: u64, log: &Log) -> Self {
+        // What was staged is not any more.
+        draft.row = Row::default();
+        let row = Row::new(log, Key::Event(number));
+        Self { draft, number, published_ms, row, pairs: RefCell::default() }
+    }
+
+    /// Writes it for these subscriptions, due at `due`.
+    pub(super) fn save(&self, due: u64, routes: impl FnOnce() -> Vec<u64>) {
+        self.row.put(|journal| {
+            rows::event(&self.draft.parts(), self.published_ms, journal.unix(due), &routes())
+        });
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Says that the pair with a subscription has a row.
+    pub(super) fn has_row(&self, serial: u64) {
+        let mut pairs = self.pairs.borrow_mut();
+        if !pairs.contains(&serial) {
+            pairs.push(serial);
+        }
     }
 
     pub(super) fn rank(&self) -> Rank {
@@ -142,9 +214,57 @@ impl Body {
     }
 }
 
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(journal) = self.row.journal() {
+            for &serial in self.pairs.borrow().iter() {
+                journal.delete(Key::Pair(self.number, serial));
+            }
+        }
+    }
+}
+
+/// An event and one subscription that is not done with it. When it goes, the
+/// subscription is.
+pub(super) struct Pair {
+    body: Rc<Body>,
+    serial: u64,
+}
+
+impl Pair {
+    pub(super) fn new(body: Rc<Body>, serial: u64) -> Self {
+        Self { body, serial }
+    }
+
+    /// Writes how far it is. `stage` turns a moment into Unix time with the
+    /// function that it is given.
+    pub(super) fn save(&self, stage: impl FnOnce(&dyn Fn(u64) -> u64) -> Stage) {
+        if let Some(journal) = self.body.row.journal() {
+            let stage = stage(&|ms| journal.unix(ms));
+            self.body.has_row(self.serial);
+            journal.put(Key::Pair(self.body.number, self.serial), rows::stage(&stage));
+        }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        // With the last one the event goes too, and this with it.
+        self.save(|_| Stage::Done);
+    }
+}
+
+impl Deref for Pair {
+    type Target = Body;
+
+    fn deref(&self) -> &Body {
+        &self.body
+    }
+}
+
 /// An event that waits in a subscription.
 pub(super) struct Pending {
-    pub(super) body: Rc<Body>,
+    pub(super) body: Pair,
     /// Attempts so far.
     pub(super) made: u32,
 }

@@ -1,13 +1,20 @@
 //! Names for events, leases and dead letters: numbers in hex.
 //!
-//! All three count up from one origin, which holds the time of the start and
-//! some chance: a name from before a restart is never taken for a new one, and
-//! event ids sort in the order of publishing.
+//! All count up from one origin, which holds the time of the start and some
+//! chance: a name from before a restart is never taken for a new one, and event
+//! ids sort in the order of publishing. Where there is a store it knows the
+//! origins there were, so that this holds although the clock goes back.
 
 /// Where an instance begins to count.
 pub(super) fn origin(unix_ms: u64, random: u64) -> u64 {
     // 2^20 names each millisecond, for the next 550 years.
     (unix_ms << 20) | (random & 0xF_FFFF)
+}
+
+/// Where an instance begins to count after one that began at `before`, which
+/// has not come so far.
+pub(super) fn next_origin(origin: u64, before: u64) -> u64 {
+    origin.max(before.saturating_add(1 << 40))
 }
 
 fn push_hex(text: &mut String, n: u64) {

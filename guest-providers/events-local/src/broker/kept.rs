@@ -4,13 +4,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::event::Body;
+use super::event::{Body, Pair};
+use super::journal::{Log, Row};
+use super::rows::{self, Key};
 
 /// An event for subscriptions that do not exist yet.
 pub(super) struct Kept {
     pub(super) body: Rc<Body>,
     pub(super) due: u64,
-    expires: u64,
+    pub(super) expires: u64,
+    /// Only to go with it.
+    _row: Row,
 }
 
 /// Events that no subscription matched when they were published, the oldest
@@ -28,9 +32,21 @@ impl Retained {
         self.kept.len()
     }
 
-    pub(super) fn push(&mut self, body: Rc<Body>, due: u64, expires: u64) {
+    pub(super) fn push(&mut self, body: Rc<Body>, due: u64, expires: u64, log: &Log) {
+        let row = Row::new(log, Key::Retained(body.number()));
+        row.put(|journal| rows::number(journal.unix(expires)));
+        self.put(body, due, expires, row);
+    }
+
+    /// Takes one from the store.
+    pub(super) fn restore(&mut self, body: Rc<Body>, due: u64, expires: u64, log: &Log) {
+        let row = Row::new(log, Key::Retained(body.number()));
+        self.put(body, due, expires, row);
+    }
+
+    fn put(&mut self, body: Rc<Body>, due: u64, expires: u64, row: Row) {
         self.bytes += body.bytes();
-        self.kept.push_back(Kept { body, due, expires });
+        self.kept.push_back(Kept { body, due, expires, _row: row });
     }
 
     pub(super) fn trim(&mut self, now: u64, max_events: usize, max_bytes: u64) {
@@ -50,7 +66,7 @@ impl Retained {
 
 /// A delivery that was given up.
 pub(super) struct Dead {
-    pub(super) body: Rc<Body>,
+    pub(super) body: Pair,
     pub(super) subscription: usize,
     pub(super) made: u32,
     pub(super) reason: String,
@@ -72,11 +88,15 @@ impl DeadLetters {
         self.letters.len()
     }
 
-    pub(super) fn push(&mut self, dead: Dead) -> u64 {
-        let number = self.next_number;
-        self.next_number = self.next_number.wrapping_add(1);
+    /// The number of the next one.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Keeps one under a number that is not below the next.
+    pub(super) fn insert(&mut self, number: u64, dead: Dead) {
+        self.next_number = self.next_number.max(number.saturating_add(1));
         self.letters.insert(number, dead);
-        number
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Dead> {

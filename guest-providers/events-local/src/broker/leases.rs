@@ -54,6 +54,19 @@ impl Leases {
         self.leases.len()
     }
 
+    /// Takes leases from the store: each at its place, in a batch that is open.
+    pub(super) fn restore(&mut self, kept: Vec<(Token, usize, Pending)>) {
+        let place = |(Token { slot, number }, batch, pending)| {
+            self.next_number = self.next_number.max(number + 1);
+            if let Some(batch) = self.batches.get_mut(batch) {
+                batch.members.push(slot);
+                batch.open += 1;
+            }
+            (slot, Lease { number, batch, pending })
+        };
+        self.leases = kept.into_iter().map(place).collect();
+    }
+
     /// Begins a batch. A lease must join it next.
     pub(super) fn open(&mut self, subscription: usize, deadline: u64, ends: &mut Ends) -> usize {
         let batch =
@@ -79,6 +92,11 @@ impl Leases {
         let lease = self.leases.get(token.slot).filter(|lease| lease.number == token.number)?;
         let batch = self.batches.get(lease.batch).filter(|batch| now < batch.deadline)?;
         Some((batch.subscription, lease.batch))
+    }
+
+    /// What is leased at a place.
+    pub(super) fn pending(&self, slot: usize) -> Option<&Pending> {
+        self.leases.get(slot).map(|lease| &lease.pending)
     }
 
     /// Ends a lease that `find` has found.
@@ -132,6 +150,16 @@ impl Leases {
             ends.by_deadline.remove(&(batch.deadline, index));
             self.batches.remove(index);
         }
+    }
+
+    /// The leases of a subscription and when they end.
+    #[cfg(test)]
+    pub(super) fn all(&self, subscription: usize) -> impl Iterator<Item = (Token, u64, &Pending)> {
+        self.leases.iter().filter_map(move |(slot, lease)| {
+            let batch = self.batches.get(lease.batch)?;
+            let token = Token { slot, number: lease.number };
+            (batch.subscription == subscription).then_some((token, batch.deadline, &lease.pending))
+        })
     }
 
     #[cfg(test)]

@@ -12,10 +12,13 @@ mod deliver;
 mod event;
 mod groups;
 mod ids;
+mod journal;
 mod kept;
 mod leases;
 mod letters;
 mod queue;
+mod restore;
+mod rows;
 mod subscriptions;
 
 #[cfg(test)]
@@ -28,14 +31,19 @@ use std::sync::OnceLock;
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 use stheno_sdk::events::{Message, Subscription};
+use stheno_sdk::store::Change;
 use stheno_sdk::{Error, Result};
 
-use event::{Body, Draft, Pending, Usage};
+use event::{Body, Draft, Pair, Pending, Usage};
 use groups::Groups;
 use ids::Chance;
+use journal::Log;
 use kept::{DeadLetters, Retained};
 use leases::Leases;
+use rows::Stage;
 use subscriptions::Subscriptions;
+
+pub(crate) use restore::Restore;
 
 type Hasher = SeedableRandomState;
 
@@ -64,6 +72,24 @@ pub(crate) struct Limits {
     pub(crate) dead_letters: usize,
 }
 
+impl Limits {
+    /// The most that a store of so many events takes: every event twice, since
+    /// a group that is being released is there once more; the rows of
+    /// deliveries; the reasons of dead letters; and the subscriptions.
+    pub(crate) fn store_bytes(&self) -> u64 {
+        const DELIVERY: u64 = 256;
+        const LETTER: u64 = 1_100;
+        const SUBSCRIPTIONS: u64 = 8 << 20;
+        let rows = (self.max_events as u64).saturating_mul(DELIVERY);
+        let letters = (self.dead_letters as u64).saturating_mul(LETTER);
+        self.max_bytes
+            .saturating_mul(2)
+            .saturating_add(rows)
+            .saturating_add(letters)
+            .saturating_add(SUBSCRIPTIONS)
+    }
+}
+
 /// The time of a call, on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
@@ -86,21 +112,28 @@ pub(crate) struct Broker {
     next_event: u64,
     chance: Chance,
     dropped_letters: u64,
+    /// None: nothing survives.
+    log: Log,
 }
 
 impl Broker {
+    /// One that holds all in memory.
     pub(crate) fn new(limits: Limits, now: Now, seed: u64) -> Self {
+        Self::with_log(limits, ids::origin(now.unix_ms, seed), seed, None)
+    }
+
+    fn with_log(limits: Limits, origin: u64, seed: u64, log: Log) -> Self {
         static SHARED: OnceLock<SharedSeed> = OnceLock::new();
         let hasher = Hasher::with_seed(
             seed,
             SHARED.get_or_init(|| SharedSeed::from_u64(seed.rotate_left(32))),
         );
-        let origin = ids::origin(now.unix_ms, seed);
         Self {
             limits,
             usage: Rc::new(Cell::new(0)),
-            subscriptions: Subscriptions::new(hasher.clone()),
-            groups: Groups::new(hasher),
+            subscriptions: Subscriptions::new(hasher.clone(), origin, log.clone()),
+            groups: Groups::new(hasher, log.clone()),
+            log,
             retained: Retained::default(),
             leases: Leases::new(origin),
             dead: DeadLetters::new(origin),
@@ -167,7 +200,7 @@ impl Broker {
             ));
         }
         if let Some(index) = self.subscriptions.find(&terms.id)
-            && let Some(existing) = self.subscriptions.get_mut(index)
+            && let Some(existing) = self.subscriptions.get(index)
         {
             if existing.terms.pattern != terms.pattern {
                 return Err(Error::Conflict(format!(
@@ -176,7 +209,7 @@ impl Broker {
                 )));
             }
             // Whoever asks is here again: that counts as a pull.
-            existing.terms = terms;
+            self.subscriptions.set_terms(index, terms);
             self.subscriptions.touch(index, now.ms);
             return Ok(());
         }
@@ -203,6 +236,8 @@ impl Broker {
             self.queued += found.len();
             if let Some(subscribed) = self.subscriptions.get_mut(index) {
                 for (body, due) in found {
+                    let body = Pair::new(body, subscribed.serial);
+                    body.save(|unix| Stage::Waits { made: 0, due: unix(due) });
                     subscribed.queue.push_delayed(Pending { body, made: 0 }, due, now.ms);
                 }
             }
@@ -217,6 +252,13 @@ impl Broker {
         Ok(())
     }
 
+    /// What has changed since this was asked last, as the batches in which to
+    /// commit it. If one of them fails this broker is worth nothing any more:
+    /// what it holds is not what the store has.
+    pub(crate) fn take_changes(&self) -> Vec<Vec<Change>> {
+        self.log.as_ref().map(|journal| journal.take()).unwrap_or_default()
+    }
+
     /// How many dead letters were dropped since the last time this was asked.
     pub(crate) fn take_dropped_letters(&mut self) -> u64 {
         std::mem::take(&mut self.dropped_letters)
@@ -225,6 +267,9 @@ impl Broker {
     /// Lets go of what has outlived its time, but for leases and delays: those
     /// matter only to who asks for the subscription.
     fn tidy(&mut self, now: Now) {
+        if let Some(journal) = &self.log {
+            journal.begin(now);
+        }
         self.groups.expire(now.ms);
         self.retained.trim(now.ms, self.limits.retain_events, self.limits.retain_bytes);
         while let Some(index) = self.subscriptions.idle(now.ms) {
@@ -281,12 +326,13 @@ impl Broker {
         let first = self.next_event;
         for (draft, route) in drafts.into_iter().zip(routes) {
             let due = now.ms.saturating_add(draft.delay_ms);
-            let body = Rc::new(Body::new(draft, self.next_event, now.unix_ms));
+            let body = Rc::new(Body::new(draft, self.next_event, now.unix_ms, &self.log));
+            body.save(due, || self.subscriptions.serials(route));
             self.next_event = self.next_event.wrapping_add(1);
             for &index in route.iter() {
                 if let Some(subscribed) = self.subscriptions.get_mut(index) {
                     subscribed.queue.push_delayed(
-                        Pending { body: Rc::clone(&body), made: 0 },
+                        Pending { body: Pair::new(Rc::clone(&body), subscribed.serial), made: 0 },
                         due,
                         now.ms,
                     );
@@ -294,7 +340,8 @@ impl Broker {
                 }
             }
             if route.is_empty() {
-                self.retained.push(body, due, now.ms.saturating_add(self.limits.retain_ms));
+                let expires = now.ms.saturating_add(self.limits.retain_ms);
+                self.retained.push(body, due, expires, &self.log);
             }
         }
         self.retained.trim(now.ms, self.limits.retain_events, self.limits.retain_bytes);

@@ -110,6 +110,14 @@ impl Queue {
         if from_line { self.line.pop_front() } else { self.ranked.pop().map(|ranked| ranked.0) }
     }
 
+    /// All that waits; with the moment if it is not due yet.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = (Option<u64>, &Pending)> {
+        let due = self.line.iter().chain(self.ranked.iter().map(|ranked| &ranked.0));
+        let delayed = self.delayed.iter().map(|delayed| (Some(delayed.due), &delayed.pending));
+        due.map(|pending| (None, pending)).chain(delayed)
+    }
+
     /// When the next delayed one comes due.
     pub(super) fn next_due(&self) -> Option<u64> {
         self.delayed.peek().map(|first| first.due)

@@ -9,8 +9,10 @@ use stheno_sdk::Glob;
 use stheno_sdk::events::Subscription;
 
 use super::Hasher;
+use super::journal::{Log, Row};
 use super::leases::Ends;
 use super::queue::Queue;
+use super::rows::{self, Key};
 
 /// How many places the routes may take together before they are forgotten:
 /// names come from outside, and each may be new.
@@ -20,6 +22,9 @@ const ROUTE_PLACES: usize = 1 << 16;
 /// those are kept by number, because they are asked for by number.
 pub(super) struct Subscribed {
     pub(super) terms: Subscription,
+    /// Its name in the store, never given twice.
+    pub(super) serial: u64,
+    row: Row,
     glob: Glob,
     pub(super) queue: Queue,
     pub(super) ends: Ends,
@@ -39,11 +44,15 @@ pub(super) struct Subscriptions {
     by_id: BTreeMap<String, usize>,
     idle_ends: BTreeSet<(u64, usize)>,
     routes: Routes,
+    next_serial: u64,
+    log: Log,
 }
 
 impl Subscriptions {
-    pub(super) fn new(hasher: Hasher) -> Self {
+    pub(super) fn new(hasher: Hasher, origin: u64, log: Log) -> Self {
         Self {
+            next_serial: origin,
+            log,
             all: Slab::new(),
             by_id: BTreeMap::new(),
             idle_ends: BTreeSet::new(),
@@ -73,11 +82,22 @@ impl Subscriptions {
     }
 
     pub(super) fn add(&mut self, terms: Subscription, now: u64) -> usize {
+        let serial = self.next_serial;
+        self.next_serial = self.next_serial.wrapping_add(1);
+        let index = self.restore(serial, terms, now);
+        self.save(index);
+        index
+    }
+
+    /// Takes one as the store has it.
+    pub(super) fn restore(&mut self, serial: u64, terms: Subscription, now: u64) -> usize {
         self.forget_routes();
         let id = terms.id.clone();
         let index = self.all.insert(Subscribed {
             glob: Glob::new(&terms.pattern),
             terms,
+            serial,
+            row: Row::new(&self.log, Key::Subscription(serial)),
             queue: Queue::default(),
             ends: Ends::default(),
             dead: BTreeSet::new(),
@@ -86,6 +106,28 @@ impl Subscriptions {
         self.by_id.insert(id, index);
         self.touch(index, now);
         index
+    }
+
+    /// Other terms for the same id and pattern.
+    pub(super) fn set_terms(&mut self, index: usize, terms: Subscription) {
+        let Some(subscribed) = self.all.get_mut(index) else { return };
+        let old = &subscribed.terms;
+        let same = old.retained == terms.retained && old.idle_ttl_ms == terms.idle_ttl_ms;
+        if !same {
+            subscribed.terms = terms;
+            self.save(index);
+        }
+    }
+
+    fn save(&self, index: usize) {
+        if let Some(subscribed) = self.all.get(index) {
+            subscribed.row.put(|_| rows::subscription(&subscribed.terms));
+        }
+    }
+
+    /// The serials of those at the indices.
+    pub(super) fn serials(&self, indices: &[usize]) -> Vec<u64> {
+        indices.iter().filter_map(|&index| self.all.get(index)).map(|s| s.serial).collect()
     }
 
     pub(super) fn remove(&mut self, index: usize) -> Option<Subscribed> {

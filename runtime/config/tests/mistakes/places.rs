@@ -144,6 +144,14 @@ fn a_wrong_type_shows_a_right_line() {
             &[("`sockets` must be an array", "write sockets = [")],
         ),
         (
+            "[modules.cache.grants]\nstore = «\"./a.redb\"",
+            &[("`store` must be a table", "write store.default = {")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = «\"./a.redb\"",
+            &[("`default` must be a table", "write store.default = {")],
+        ),
+        (
             "[modules.cache.limits]\ninstances = «\"8\"",
             &[("`instances` must be a whole number, but is a string", "write instances = 8")],
         ),
@@ -229,6 +237,38 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
         (
             "[modules.cache.grants]\nsockets = [«\"0.0.0.0:80\"]",
             &[("not the address of one machine", "")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = «{ path = \"a.redb\" }",
+            &[("no `max_size`", "max_size = \"1GiB\"")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = «{ max_size = \"1GiB\" }",
+            &[("no `path`", "path = \"./data/store.redb\"")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = { path = «\"data/\", max_size = \"1GiB\" }",
+            &[("it is a folder", "path = \"./data/store.redb\"")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = { path = \"a\", max_size = «\"1KiB\" }",
+            &[("between 1MiB and 1TiB", "max_size = \"1GiB\"")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = { path = \"a\", max_size = «\"64mb\" }",
+            &[("spelled another way", "write max_size = \"64MB\"")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.default = { path = \"a\", max_size = \"1GiB\", «mode = 1 }",
+            &[("no key `mode`", "`path`, `max_size`")],
+        ),
+        (
+            "[modules.cache.grants]\nstore.\"a b\" = «{ path = \"a\", max_size = \"1GiB\" }",
+            &[("is not a label", "store.default")],
+        ),
+        (
+            "[modules.cache.grants.store]\na = { path = \"x\", max_size = \"1GiB\" }\nb = «{ path = \"./x\", max_size = \"1GiB\" }",
+            &[("granted in this file already", "a file of its own")],
         ),
         (
             "[modules.cache.limits]\ntimeout = «\"30\"",

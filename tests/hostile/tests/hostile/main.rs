@@ -12,6 +12,7 @@ mod handles;
 mod lives;
 mod logs;
 mod sockets;
+mod stores;
 
 use std::time::Duration;
 

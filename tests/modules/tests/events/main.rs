@@ -13,6 +13,14 @@
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module events_local, EVENTS_LOCAL, $($property),* }
+        for_every_provider! { @module events_local_durable, EVENTS_LOCAL_DURABLE, $($property),* }
+    };
+    // What only those do whose events end with them, or only the others.
+    (forgetful: $($property:ident),* $(,)?) => {
+        for_every_provider! { @module forgetful_events_local, EVENTS_LOCAL, $($property),* }
+    };
+    (durable: $($property:ident),* $(,)?) => {
+        for_every_provider! { @module durable_events_local, EVENTS_LOCAL_DURABLE, $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -33,6 +41,7 @@ mod arguments;
 mod bounds;
 mod dead_letters;
 mod deliveries;
+mod durable;
 mod groups;
 mod leases;
 mod options;
@@ -41,15 +50,20 @@ mod shutdown;
 mod subscribers;
 mod subscriptions;
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use stheno::config::{CompileCache, Config, ConfigError, ModuleName, ProviderConfig, Resolve};
+use stheno::config::{
+    ByteSize, CompileCache, Config, ConfigError, ModuleName, ProviderConfig, Resolve, StoreGrant,
+    StoreLabel, StoreSize,
+};
 use stheno::{
     Clock, Delivery, Events, ManualClock, NewEvent, Runtime, Subscription, SubscriptionStatus,
     Verdict,
 };
 use stheno_test_support::{compile_cache, guest};
+use tempfile::TempDir;
 
 /// So long a property may wait in real time.
 const NEVER: Duration = Duration::from_secs(60);
@@ -60,9 +74,12 @@ const ALL: u32 = 1_000;
 /// A provider of events.
 struct Provider {
     name: &'static str,
+    /// Whether it is granted a store.
+    durable: bool,
 }
 
-static EVENTS_LOCAL: Provider = Provider { name: "events-local" };
+static EVENTS_LOCAL: Provider = Provider { name: "events-local", durable: false };
+static EVENTS_LOCAL_DURABLE: Provider = Provider { name: "events-local", durable: true };
 
 /// Events that nobody else uses, on a clock that stands still.
 struct Subject {
@@ -70,6 +87,10 @@ struct Subject {
     runtime: Runtime,
     events: Events,
     clock: ManualClock,
+    time: Clock,
+    config: ProviderConfig,
+    /// Where its store is.
+    folder: TempDir,
 }
 
 impl Subject {
@@ -92,18 +113,38 @@ impl Subject {
         Self::with(provider, events).await
     }
 
+    /// The same provider, stopped and started, by another runtime.
+    async fn restart(self) -> Self {
+        let Self { provider, runtime, events, clock, time, config, folder } = self;
+        runtime.shutdown().await.unwrap();
+        drop((runtime, events));
+        Self::on(provider, config, folder, (time, clock)).await.unwrap()
+    }
+
     async fn with(
         provider: &'static Provider,
+        mut config: ProviderConfig,
+    ) -> Result<Self, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        if provider.durable {
+            config.grants.add_store(StoreLabel::new("default").unwrap(), store(folder.path()));
+        }
+        Self::on(provider, config, folder, Clock::manual()).await
+    }
+
+    async fn on(
+        provider: &'static Provider,
         config: ProviderConfig,
+        folder: TempDir,
+        (time, clock): (Clock, ManualClock),
     ) -> Result<Self, ConfigError> {
         let mut whole = Config::default();
-        let folder = compile_cache(env!("CARGO_TARGET_TMPDIR"));
-        whole.runtime.compile_cache = CompileCache::Folder(folder);
-        let (clock, hand) = Clock::manual();
-        let builder = Runtime::builder().config(whole).clock(clock);
-        let runtime = builder.provider(ModuleName::Events, config).build().await?;
+        let cache = compile_cache(env!("CARGO_TARGET_TMPDIR"));
+        whole.runtime.compile_cache = CompileCache::Folder(cache);
+        let builder = Runtime::builder().config(whole).clock(time.clone());
+        let runtime = builder.provider(ModuleName::Events, config.clone()).build().await?;
         let events = runtime.events().clone();
-        Ok(Self { provider, runtime, events, clock: hand })
+        Ok(Self { provider, runtime, events, clock, time, config, folder })
     }
 
     fn pass(&self, millis: u64) {
@@ -169,6 +210,12 @@ impl Subject {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A store in this folder.
+fn store(folder: &Path) -> StoreGrant {
+    let max_size = StoreSize::new(ByteSize::gib(1)).unwrap();
+    StoreGrant { path: folder.join("events.redb"), max_size }
 }
 
 /// Receives what is retained, and stays.

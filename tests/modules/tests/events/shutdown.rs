@@ -189,10 +189,14 @@ async fn whoever_waits_for_events_is_let_go(subject: Subject) {
     }
 }
 
+// A durable provider keeps what waits for the next process instead.
 for_every_provider! {
+    forgetful:
     what_was_accepted_during_the_stop_is_handled,
     what_waits_when_the_stop_begins_is_handled,
     what_handlers_publish_during_the_stop_is_handled,
+}
+for_every_provider! {
     handlers_that_have_begun_end_before_the_stop_does,
     after_the_stop_nothing_is_taken_and_it_may_be_asked_twice,
     whoever_waits_for_events_is_let_go,

@@ -1,5 +1,6 @@
 //! The broker against a model, and at its edges.
 
+mod durable;
 mod edges;
 mod model;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::durable::{Store, digest};
 use super::*;
 use proptest::prelude::*;
 use stheno_sdk::Glob;
@@ -22,6 +23,8 @@ enum Op {
     Remove(prop::sample::Index),
     Status,
     Pass(u64),
+    /// Goes on with a broker that was loaded from the store.
+    Restart,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +34,9 @@ struct Spec {
     priority: Option<u32>,
     attempts: Option<u32>,
 }
+
+/// Most calls of these histories fit into one batch, some do not.
+const SMALL: usize = 400;
 
 const IDS: [&str; 3] = ["one", "three", "two"];
 const GROUPS: [&str; 2] = ["g", "h"];
@@ -78,6 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => index().prop_map(Op::Remove),
         2 => Just(Op::Status),
         5 => (1u64..4).prop_map(|n| Op::Pass(n * 10)),
+        1 => Just(Op::Restart),
     ]
 }
 
@@ -183,6 +190,7 @@ impl Model {
 
 struct Run {
     broker: Broker,
+    store: Store,
     model: Model,
     tokens: Vec<String>,
     /// Dead letters that were seen, by the broker's id.
@@ -340,8 +348,21 @@ impl Run {
             }
             Op::Status => self.status(),
             Op::Pass(ms) => self.model.now += ms,
+            Op::Restart => {
+                // What has outlived its time is gone before, as in the model.
+                self.broker.tidy(now);
+                self.store.save(&self.broker);
+                self.broker = self.store.open(WIDE, SMALL, now);
+                // Nobody is idle while nobody could pull.
+                self.model.subs.values_mut().for_each(|sub| sub.seen = now.ms);
+            }
         }
         check(&self.broker);
+        self.store.save(&self.broker);
+        let kept = self.store.open(WIDE, SMALL, at(self.model.now));
+        check(&kept);
+        let now = at(self.model.now);
+        assert_eq!(digest(&kept, now), digest(&self.broker, now));
     }
 
     fn pick_token(&self, index: prop::sample::Index) -> Option<String> {
@@ -484,7 +505,8 @@ proptest! {
     #[test]
     fn every_history_goes_as_in_the_model_and_leaves_nothing_behind(ops in prop::collection::vec(op(), 1..100)) {
         let mut run = Run {
-            broker: broker(WIDE),
+            broker: Store::default().open(WIDE, SMALL, at(0)),
+            store: Store::default(),
             model: Model::default(),
             tokens: Vec::new(),
             letters: Vec::new(),
