@@ -28,7 +28,7 @@ options = { ttl = "30s", on = true, n = -3, big = 0xffff_ffff_ffff_ffff, f = 1.5
 [modules.cache.grants]
 folders = [{ host = "./data", guest = "/data/" }, { host = "/srv", guest = "/srv", mode = "read-write" }]
 sockets = ["127.0.0.1:6379", "[::1]:6379"]
-store.default = { path = "./data/store.redb", max_size = "1GiB" }
+store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
 
 [modules.cache.limits]
 memory = "128MiB"
