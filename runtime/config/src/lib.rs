@@ -101,6 +101,7 @@ mod quantity;
 mod runtime;
 mod secret;
 mod server;
+mod several;
 mod size;
 mod source;
 mod suggest;
@@ -125,4 +126,8 @@ pub use quantity::UnitError;
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{Secret, Token, TokenError};
 pub use server::{MaxBody, OpenWithoutToken, ServerConfig};
+pub use several::{
+    Channel, ChannelError, Everything, NamedProvider, ProviderId, ProviderIdError, Providers,
+    ProvidersError, Routes,
+};
 pub use size::ByteSize;

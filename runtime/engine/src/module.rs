@@ -1,6 +1,6 @@
 //! The modules that the engine can bind a component to.
 
-use stheno_contracts::{cache, events};
+use stheno_contracts::{analytics, cache, events, notifications};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -74,4 +74,12 @@ module! {
 module! {
     /// The events module.
     EventsModule, events, "stheno:worlds/events-provider"
+}
+module! {
+    /// The notifications module.
+    NotificationsModule, notifications, "stheno:worlds/notifications-provider"
+}
+module! {
+    /// The analytics module.
+    AnalyticsModule, analytics, "stheno:worlds/analytics-provider"
 }

@@ -23,12 +23,14 @@
 //! run a process on this machine may call. A web page cannot, although a browser
 //! would send its requests: see the module `guard`.
 
+mod analytics;
 mod cache;
 mod error;
 mod events;
 mod extract;
 mod guard;
 mod health;
+mod notifications;
 mod router;
 mod serve;
 mod wire;

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{cache, events, guard, health};
+use crate::{analytics, cache, events, guard, health, notifications};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -67,6 +67,9 @@ impl Api {
         (name = "cache", description = "Values by key, with a time to live and tags."),
         (name = "events", description = "Events by name, delivered at least once to each \
             subscription whose pattern matches."),
+        (name = "notifications", description = "Messages to somebody, over channels, and what \
+            became of them."),
+        (name = "analytics", description = "What somebody did, and who somebody is."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -78,6 +81,8 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(health::routes())
         .merge(cache::routes())
         .merge(events::routes())
+        .merge(notifications::routes())
+        .merge(analytics::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

@@ -37,11 +37,16 @@
 //! # Ok(()) }
 //! ```
 
+mod analytics;
 mod cache;
 mod error;
 mod events;
+mod ids;
+mod json;
+mod notifications;
 mod runtime;
 
+pub use analytics::{ActorGroup, Analytics, AnalyticsStatus, Identify, Track};
 pub use cache::{
     Cache, ComputeError, Hit, MAX_ITEMS, MAX_KEY_BYTES, MAX_TAGS, MAX_VALUE_BYTES, NewEntry, Set,
 };
@@ -49,6 +54,12 @@ pub use error::{Error, ErrorKind};
 pub use events::{
     DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
+};
+pub use json::{JsonObject, MAX_OBJECT_BYTES};
+pub use notifications::{
+    Attachment, Content, Disposition, Labels, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS,
+    NewNotification, Notification, NotificationFilter, NotificationPage, NotificationStatus,
+    Notifications, OutboxAttachment, OutboxMessage, OutboxPage, SendAllError,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;

@@ -90,12 +90,14 @@
 //! exports, options, units, globs, log and clock. What only one provider needs
 //! belongs to that provider.
 
+pub mod analytics;
 #[doc(hidden)]
 pub mod bindings;
 pub mod cache;
 pub mod events;
 mod glob;
 mod host;
+pub mod notifications;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;

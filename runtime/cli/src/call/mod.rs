@@ -4,9 +4,11 @@
 //! pipe on: a cached value as its bytes, deliveries as JSON lines. With `--json`
 //! it is the server's answer.
 
+mod analytics;
 mod cache;
 mod client;
 mod events;
+mod notifications;
 mod watch;
 
 use std::io::Read;
@@ -49,6 +51,10 @@ enum Function {
     Cache(cache::Function),
     #[command(flatten)]
     Events(events::Function),
+    #[command(flatten)]
+    Notifications(notifications::Function),
+    #[command(flatten)]
+    Analytics(analytics::Function),
 }
 
 impl Call {
@@ -57,6 +63,8 @@ impl Call {
         match self.function {
             Function::Cache(function) => function.run(&client, self.json).await,
             Function::Events(function) => function.run(&client, self.json).await,
+            Function::Notifications(function) => function.run(&client, self.json).await,
+            Function::Analytics(function) => function.run(&client, self.json).await,
         }
     }
 }

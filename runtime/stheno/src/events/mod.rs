@@ -2,7 +2,7 @@
 
 mod args;
 mod calls;
-mod door;
+pub(crate) mod door;
 mod subscriber;
 mod worker;
 
