@@ -4,6 +4,7 @@
 //! process just before it: absolute figures drift with the machine, the ratio
 //! much less. Run them with `./justw bench [NAME] [--json]`.
 
+mod analytics_local;
 mod cache_memory;
 mod events_local;
 mod measure;
@@ -39,6 +40,8 @@ enum Bench {
     CacheMemory,
     /// The events on their local provider.
     EventsLocal,
+    /// The analytics on their local provider, in files.
+    AnalyticsLocal,
     /// From `stheno up` to ready.
     Start,
 }
@@ -57,6 +60,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::EventsLocal) {
         runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::AnalyticsLocal) {
+        runtime.block_on(analytics_local::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

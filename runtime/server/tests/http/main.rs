@@ -13,6 +13,7 @@ mod consume;
 mod document;
 mod events;
 mod health;
+mod notifications;
 mod server;
 mod stopping;
 mod watch;

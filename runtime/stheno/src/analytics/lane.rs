@@ -380,9 +380,8 @@ impl State {
         if !self.flushes.is_empty() {
             return Todo::Send;
         }
-        match hand.again {
-            Some(again) if now < again => return Todo::Wait(Some(again)),
-            _ => {}
+        if let Some(again) = hand.again.filter(|again| now < *again) {
+            return Todo::Wait(Some(again));
         }
         let due = self.oldest.saturating_add(DUE_AFTER);
         if !hand.batches.is_empty() || self.is_due() || now >= due {
