@@ -53,7 +53,8 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
         "{error:?}"
     );
     assert!(problems[1].help.contains("./provider.wasm"), "{error:?}");
-    assert!(config.check_builtins(&["cache-memry", "kafka"]).is_ok());
+    let known = ["cache-memry", "kafka", "notifications-local", "analytics-local"];
+    assert!(config.check_builtins(&known).is_ok());
     assert!(Config::default().check_builtins(LOCAL).is_ok());
 }
 

@@ -194,7 +194,6 @@ pub struct SendAllError {
 
 impl SendAllError {
     /// What became of each, in their order.
-    #[must_use]
     pub fn outcomes(&self) -> &[Result<Notification, Error>] {
         &self.outcomes
     }

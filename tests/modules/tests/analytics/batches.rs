@@ -58,9 +58,10 @@ async fn sixty_four_callers_lose_nothing_and_each_keeps_its_order() {
     let lines = subject.lines();
     assert_eq!(lines.len(), 64 * 200);
     for caller in 0..64 {
+        let actor = caller.to_string();
         let own: Vec<_> = lines
             .iter()
-            .filter(|line| line["actor"] == caller.to_string())
+            .filter(|line| line["actor"] == actor)
             .map(|line| line["event"].as_str().unwrap().parse::<u64>().unwrap())
             .collect();
         assert_eq!(own, (0..200).collect::<Vec<_>>());
