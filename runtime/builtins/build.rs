@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-const LOCAL: &[&str] = &["cache-memory", "events-local", "locking-local"];
+const LOCAL: &[&str] =
+    &["cache-memory", "events-local", "locking-local", "notifications-local", "analytics-local"];
 
 fn main() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests");

@@ -94,7 +94,11 @@ impl Up {
     fn ready(&self, address: SocketAddr, server: &ServerConfig, config: &Config) {
         let modules: Vec<String> = ModuleName::ALL
             .iter()
-            .map(|&module| format!("{module}: {}", config.modules.get(module).resolve))
+            .map(|&module| {
+                let all = config.modules.all(module).into_iter();
+                let all: Vec<_> = all.map(|(_, provider)| provider.resolve.to_string()).collect();
+                format!("{module}: {}", all.join(" + "))
+            })
             .collect();
         let modules = modules.join(", ");
         if self.log_format == LogFormat::Json {

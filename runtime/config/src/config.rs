@@ -131,11 +131,12 @@ impl Config {
     ///
     /// Each name that is not, with the list of those that are.
     pub fn check_builtins(&self, builtins: &[&str]) -> Result<(), ConfigError> {
-        self.modules
+        ModuleName::ALL
             .iter()
-            .filter_map(|(module, provider)| match &provider.resolve {
+            .flat_map(|&module| self.modules.all(module))
+            .filter_map(|(place, provider)| match &provider.resolve {
                 Resolve::Builtin(name) if !builtins.contains(&name.as_str()) => {
-                    Some(self.unknown_builtin(module, name.as_str(), builtins))
+                    Some(self.unknown_builtin(place.key("resolve"), name.as_str(), builtins))
                 }
                 _ => None,
             })
@@ -143,9 +144,8 @@ impl Config {
             .map_or(Ok(()), Err)
     }
 
-    fn unknown_builtin(&self, module: ModuleName, name: &str, builtins: &[&str]) -> ConfigError {
+    fn unknown_builtin(&self, place: Place, name: &str, builtins: &[&str]) -> ConfigError {
         const WHAT: &str = "the built-in providers are";
-        let place = Place::resolve(module);
         let written = self.origin.as_deref().and_then(|origin| origin.written(&place));
         let (message, help) = match written.filter(|written| written.contains("${")) {
             // The name came out of a variable, and stays there.

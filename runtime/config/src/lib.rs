@@ -101,6 +101,7 @@ mod quantity;
 mod runtime;
 mod secret;
 mod server;
+mod several;
 mod size;
 mod source;
 mod stores;
@@ -126,5 +127,9 @@ pub use quantity::UnitError;
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{Secret, Token, TokenError};
 pub use server::{MaxBody, OpenWithoutToken, ServerConfig};
+pub use several::{
+    Channel, ChannelError, Everything, NamedProvider, ProviderId, ProviderIdError, Providers,
+    ProvidersError, Routes,
+};
 pub use size::ByteSize;
 pub use stores::{StoreGrant, StoreGrants, StoreLabel, StoreLabelError, StoreSize, StoreSizeError};

@@ -1,31 +1,42 @@
-//! `[modules]`: one provider for each module.
+//! `[modules]`: the provider of each module, or the providers where it takes
+//! several.
 
 use std::fmt;
 
 use crate::decode::{Decoder, Node};
-use crate::{BuiltinName, ProviderConfig, Resolve};
+use crate::several::{Everything, Providers, Routes};
+use crate::{BuiltinName, Place, ProviderConfig, Resolve};
 
-/// The one list of modules: key, variant, local provider.
+/// The one list of modules: key, variant, local provider; then those that take
+/// several providers, with what a provider is told beside its own config.
 macro_rules! modules {
-    ($($key:ident: $variant:ident, locally $local:literal;)*) => {
+    (
+        $($key:ident: $variant:ident, locally $local:literal;)*
+        @several
+        $($many:ident: $many_variant:ident($share:ty), locally $many_local:literal;)*
+    ) => {
         /// A module that the runtime serves.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum ModuleName {
             $(#[doc = concat!("`modules.", stringify!($key), "`.")]
             $variant,)*
+            $(#[doc = concat!("`modules.", stringify!($many), "`.")]
+            $many_variant,)*
         }
 
         impl ModuleName {
             /// Every module, in the order that they are shown in.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)* $(Self::$many_variant),*];
 
-            const KEYS: &'static [&'static str] = &[$(stringify!($key)),*];
+            const KEYS: &'static [&'static str] =
+                &[$(stringify!($key),)* $(stringify!($many)),*];
 
             /// The module's key in `stheno.toml`.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($key),)*
+                    $(Self::$many_variant => stringify!($many),)*
                 }
             }
 
@@ -34,6 +45,7 @@ macro_rules! modules {
             pub const fn local_provider(self) -> BuiltinName {
                 match self {
                     $(Self::$variant => BuiltinName::known($local),)*
+                    $(Self::$many_variant => BuiltinName::known($many_local),)*
                 }
             }
         }
@@ -43,27 +55,69 @@ macro_rules! modules {
         pub struct Modules {
             $(#[doc = concat!("`modules.", stringify!($key), "`; locally `", $local, "`.")]
             pub $key: ProviderConfig,)*
+            $(#[doc = concat!("`modules.", stringify!($many), "`; locally `", $many_local, "`.")]
+            pub $many: Providers<$share>,)*
         }
 
         impl Modules {
-            /// The provider of `module`.
+            /// The provider of `module`, the first where there are several.
             pub const fn get(&self, module: ModuleName) -> &ProviderConfig {
                 match module {
                     $(ModuleName::$variant => &self.$key,)*
+                    $(ModuleName::$many_variant => &self.$many.first.config,)*
                 }
             }
 
-            /// The provider of `module`, to change it.
+            /// The provider of `module`, to change it; the first where there are
+            /// several.
             pub const fn get_mut(&mut self, module: ModuleName) -> &mut ProviderConfig {
                 match module {
                     $(ModuleName::$variant => &mut self.$key,)*
+                    $(ModuleName::$many_variant => &mut self.$many.first.config,)*
+                }
+            }
+
+            /// Has this provider, and no other, serve `module`.
+            pub fn set(&mut self, module: ModuleName, provider: ProviderConfig) {
+                match module {
+                    $(ModuleName::$variant => self.$key = provider,)*
+                    $(ModuleName::$many_variant => self.$many = Providers::one(provider),)*
+                }
+            }
+
+            /// The providers of `module`, each with the place of its table.
+            pub fn all(&self, module: ModuleName) -> Vec<(Place, &ProviderConfig)> {
+                match module {
+                    $(ModuleName::$variant => vec![(Place::module(module), &self.$key)],)*
+                    $(ModuleName::$many_variant => self
+                        .$many
+                        .iter()
+                        .enumerate()
+                        .map(|(position, provider)| {
+                            (self.$many.place(module, position), &provider.config)
+                        })
+                        .collect(),)*
+                }
+            }
+
+            fn read(&mut self, decoder: &mut Decoder<'_>, module: ModuleName, node: &Node<'_>) {
+                match module {
+                    $(ModuleName::$variant => {
+                        self.$key = ProviderConfig::decode(decoder, node, module.local_provider());
+                    })*
+                    $(ModuleName::$many_variant => {
+                        self.$many = Providers::decode(decoder, node, module.local_provider());
+                    })*
                 }
             }
         }
 
         impl Default for Modules {
             fn default() -> Self {
-                Self { $($key: local(ModuleName::$variant),)* }
+                Self {
+                    $($key: local(ModuleName::$variant),)*
+                    $($many: Providers::one(local(ModuleName::$many_variant)),)*
+                }
             }
         }
     };
@@ -73,6 +127,9 @@ modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
     locking: Locking, locally "locking-local";
+    @several
+    notifications: Notifications(Routes), locally "notifications-local";
+    analytics: Analytics(Everything), locally "analytics-local";
 }
 
 fn local(module: ModuleName) -> ProviderConfig {
@@ -93,9 +150,11 @@ impl fmt::Display for ModuleName {
 }
 
 impl Modules {
-    /// Every module with its provider.
+    /// Every provider with the module that it serves.
     pub fn iter(&self) -> impl Iterator<Item = (ModuleName, &ProviderConfig)> {
-        ModuleName::ALL.iter().map(|&module| (module, self.get(module)))
+        let all =
+            |&module| self.all(module).into_iter().map(move |(_, provider)| (module, provider));
+        ModuleName::ALL.iter().flat_map(all)
     }
 
     pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Self {
@@ -105,8 +164,7 @@ impl Modules {
         };
         for &module in ModuleName::ALL {
             if let Some(node) = section.get(module.as_str()) {
-                *modules.get_mut(module) =
-                    ProviderConfig::decode(decoder, &node, module.local_provider());
+                modules.read(decoder, module, &node);
             }
         }
         modules

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::decode::{Decoder, Node, Why};
+use crate::decode::{Decoder, Node, Section, Why};
 use crate::options;
 use crate::path::host_path;
 use crate::{Grants, Limits};
-
-const KEYS: &[&str] = &["resolve", "options", "grants", "limits"];
 
 /// Which component serves a module, and what it is given.
 ///
@@ -31,6 +29,8 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
+    pub(crate) const KEYS: &'static [&'static str] = &["resolve", "options", "grants", "limits"];
+
     /// A provider without options and grants, with the default limits.
     pub fn new(resolve: Resolve) -> Self {
         Self { resolve, options: Map::new(), grants: Grants::default(), limits: Limits::default() }
@@ -38,18 +38,24 @@ impl ProviderConfig {
 
     /// `local` serves where `resolve` is not written.
     pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>, local: BuiltinName) -> Self {
-        let base: &Path = decoder.base;
         let mut provider = Self::new(Resolve::Builtin(local));
         let name = node.place.name();
         let section = decoder.section_with(
             node,
-            KEYS,
+            Self::KEYS,
             &format!("[modules.{name}] with resolve = \"{}\" below it", provider.resolve),
-            |key| belongs(&name, key),
+            |key| Self::belongs(&format!("[modules.{name}."), key),
         );
-        let Some(section) = section else {
-            return provider;
-        };
+        if let Some(section) = section {
+            provider.read(decoder, &section);
+        }
+        provider
+    }
+
+    /// Takes what is written in a table that may have other keys too.
+    pub(crate) fn read(&mut self, decoder: &mut Decoder<'_>, section: &Section<'_>) {
+        let base: &Path = decoder.base;
+        let provider = self;
         if let Some(node) = section.get("resolve") {
             let example =
                 format!("resolve = \"{}\" or resolve = \"./provider.wasm\"", provider.resolve);
@@ -67,20 +73,20 @@ impl ProviderConfig {
         if let Some(node) = section.get("limits") {
             provider.limits = Limits::decode(decoder, &node);
         }
-        provider
     }
-}
 
-/// Where a key should stand that was written one table too high.
-fn belongs(module: &str, key: &str) -> Option<String> {
-    let table = if Limits::KEYS.contains(&key) {
-        "limits"
-    } else if Grants::KEYS.contains(&key) {
-        "grants"
-    } else {
-        return None;
-    };
-    Some(format!("`{key}` belongs in [modules.{module}.{table}]"))
+    /// Where a key should stand that was written one table too high; `table` is
+    /// the beginning of a header, such as `[modules.cache.`.
+    pub(crate) fn belongs(table: &str, key: &str) -> Option<String> {
+        let within = if Limits::KEYS.contains(&key) {
+            "limits"
+        } else if Grants::KEYS.contains(&key) {
+            "grants"
+        } else {
+            return None;
+        };
+        Some(format!("`{key}` belongs in {table}{within}]"))
+    }
 }
 
 impl fmt::Debug for ProviderConfig {

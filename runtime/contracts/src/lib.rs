@@ -105,3 +105,33 @@ pub mod locking {
         Answer, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Released, Request, Turn,
     };
 }
+
+/// The notifications module's interface.
+pub mod notifications {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world notifications { export stheno:notifications/notifications@0.1.0; }",
+        world: "stheno:host-side/notifications",
+        exports: { default: async },
+        with: { "stheno:provider/types": crate::base::stheno::provider::types },
+        require_store_data_send: true,
+    });
+
+    pub use exports::stheno::notifications::notifications::{
+        Attachment, Content, Disposition, Kept, KeptAttachment, Message, OutboxPage, Receipt,
+    };
+}
+
+/// The analytics module's interface.
+pub mod analytics {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world analytics { export stheno:analytics/analytics@0.1.0; }",
+        world: "stheno:host-side/analytics",
+        exports: { default: async },
+        with: { "stheno:provider/types": crate::base::stheno::provider::types },
+        require_store_data_send: true,
+    });
+
+    pub use exports::stheno::analytics::analytics::{Event, Group, Identity};
+}

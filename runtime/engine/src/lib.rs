@@ -69,7 +69,9 @@ pub use coalesce::{Batch, Coalescer};
 pub use inspect::{Import, Inspection, ProviderInfo};
 pub use instance::{CallFuture, Guest, Slot};
 pub use load::{Aspect, LoadError, Source, Terms};
-pub use module::{CacheModule, EventsModule, LockingModule, Module};
+pub use module::{
+    AnalyticsModule, CacheModule, EventsModule, LockingModule, Module, NotificationsModule,
+};
 pub use provider::Provider;
 pub use single::Welcome;
 pub use stheno_capabilities::{Clock, ManualClock};

@@ -1,6 +1,6 @@
 //! The modules that the engine can bind a component to.
 
-use stheno_contracts::{cache, events, locking};
+use stheno_contracts::{analytics, cache, events, locking, notifications};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -78,4 +78,12 @@ module! {
 module! {
     /// The locking module.
     LockingModule, locking, "stheno:worlds/locking-provider"
+}
+module! {
+    /// The notifications module.
+    NotificationsModule, notifications, "stheno:worlds/notifications-provider"
+}
+module! {
+    /// The analytics module.
+    AnalyticsModule, analytics, "stheno:worlds/analytics-provider"
 }

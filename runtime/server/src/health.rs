@@ -47,6 +47,10 @@ struct ProviderHealth {
     /// The module that it serves.
     #[schema(example = "cache")]
     module: &'static str,
+    /// What tells it apart in a module that takes several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    id: Option<String>,
     /// What the config calls it.
     #[schema(example = "cache-memory")]
     provider: String,
@@ -78,6 +82,7 @@ async fn readyz(State(api): State<Api>, headers: HeaderMap) -> (StatusCode, Json
             let error = status.health.err().map(|error| ApiError::from(error).detail().clone());
             ProviderHealth {
                 module: status.module.as_str(),
+                id: status.id,
                 provider: status.provider,
                 ok: error.is_none(),
                 error,
@@ -109,7 +114,7 @@ async fn openapi() -> impl IntoResponse {
 
 #[derive(Serialize, ToSchema)]
 struct Providers {
-    /// One for each module.
+    /// One for each module, or several where it takes several.
     providers: Vec<Provider>,
 }
 
@@ -118,6 +123,10 @@ struct Provider {
     /// The module that it serves.
     #[schema(example = "cache")]
     module: &'static str,
+    /// What tells it apart in a module that takes several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    id: Option<String>,
     /// What the config calls it.
     #[schema(example = "./my-cache.wasm")]
     provider: String,
@@ -148,6 +157,7 @@ async fn providers(State(api): State<Api>) -> Json<Providers> {
         .into_iter()
         .map(|status| Provider {
             module: status.module.as_str(),
+            id: status.id,
             provider: status.provider,
             name: status.info.name,
             version: status.info.version,

@@ -23,6 +23,7 @@
 //! run a process on this machine may call. A web page cannot, although a browser
 //! would send its requests: see the module `guard`.
 
+mod analytics;
 mod cache;
 mod error;
 mod events;
@@ -30,6 +31,7 @@ mod extract;
 mod guard;
 mod health;
 mod locking;
+mod notifications;
 mod router;
 mod serve;
 mod wire;

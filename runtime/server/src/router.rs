@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{cache, events, guard, health, locking};
+use crate::{analytics, cache, events, guard, health, locking, notifications};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -78,6 +78,9 @@ impl Api {
             subscription whose pattern matches."),
         (name = "locking", description = "Leases on named keys: all of a request's or none, \
             first come, first served."),
+        (name = "notifications", description = "Messages to somebody, over channels, and what \
+            became of them."),
+        (name = "analytics", description = "What somebody did, and who somebody is."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -90,6 +93,8 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(cache::routes())
         .merge(events::routes())
         .merge(locking::routes())
+        .merge(notifications::routes())
+        .merge(analytics::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

@@ -37,12 +37,17 @@
 //! # Ok(()) }
 //! ```
 
+mod analytics;
 mod cache;
 mod error;
 mod events;
+mod ids;
+mod json;
 mod locking;
+mod notifications;
 mod runtime;
 
+pub use analytics::{ActorGroup, Analytics, AnalyticsStatus, Identify, Track};
 pub use cache::{
     Cache, ComputeError, Hit, MAX_ITEMS, MAX_KEY_BYTES, MAX_TAGS, MAX_VALUE_BYTES, NewEntry, Set,
 };
@@ -51,9 +56,15 @@ pub use events::{
     DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
 };
+pub use json::{JsonObject, MAX_OBJECT_BYTES};
 pub use locking::{
     Acquire, ExecuteOptions, Held, Lease, Lock, LockPage, Locking, MAX_LOCK_KEY_BYTES,
     MAX_LOCK_KEYS,
+};
+pub use notifications::{
+    Attachment, Content, Disposition, Labels, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS,
+    NewNotification, Notification, NotificationFilter, NotificationPage, NotificationStatus,
+    Notifications, OutboxAttachment, OutboxMessage, OutboxPage, SendAllError,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;

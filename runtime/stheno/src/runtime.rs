@@ -3,12 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use stheno_config::{Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, process_env};
+use futures_util::future::{join_all, try_join_all};
+use stheno_config::{
+    Config, ConfigError, ModuleName, Place, ProviderConfig, ProviderId, Resolve, process_env,
+};
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
 };
 
+use crate::analytics::{self, Analytics};
+use crate::notifications::{self, Notifications};
 use crate::{Cache, Error, Events, Locking};
 
 /// All modules, each served by its provider.
@@ -22,6 +27,8 @@ struct Inner {
     cache: Cache,
     events: Events,
     locking: Locking,
+    notifications: Notifications,
+    analytics: Analytics,
     clock: Clock,
 }
 
@@ -37,6 +44,8 @@ pub struct Builder {
 pub struct ProviderStatus {
     /// The module that it serves.
     pub module: ModuleName,
+    /// What tells it apart in a module that takes several.
+    pub id: Option<String>,
     /// What the config calls it.
     pub provider: String,
     /// What it says of itself.
@@ -81,6 +90,18 @@ impl Runtime {
         &self.0.locking
     }
 
+    /// The notifications.
+    #[must_use]
+    pub fn notifications(&self) -> &Notifications {
+        &self.0.notifications
+    }
+
+    /// The analytics.
+    #[must_use]
+    pub fn analytics(&self) -> &Analytics {
+        &self.0.analytics
+    }
+
     /// The clock that providers see.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -90,11 +111,26 @@ impl Runtime {
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
         let (cache, events, locking) = tokio::join!(
-            status(ModuleName::Cache, self.0.cache.provider()),
-            status(ModuleName::Events, self.0.events.provider()),
-            status(ModuleName::Locking, self.0.locking.provider()),
+            status(ModuleName::Cache, None, self.0.cache.provider()),
+            status(ModuleName::Events, None, self.0.events.provider()),
+            status(ModuleName::Locking, None, self.0.locking.provider()),
         );
-        vec![cache, events, locking]
+        let mut all = vec![cache, events, locking];
+        let targets = self.0.notifications.targets().iter();
+        all.extend(
+            join_all(targets.map(|target| {
+                status(ModuleName::Notifications, Some(&target.id), &target.provider)
+            }))
+            .await,
+        );
+        let targets = self.0.analytics.targets();
+        all.extend(
+            join_all(
+                targets.map(|(id, provider)| status(ModuleName::Analytics, Some(id), provider)),
+            )
+            .await,
+        );
+        all
     }
 
     /// Stops: from now on nothing is accepted from outside, subscribers end the
@@ -107,6 +143,9 @@ impl Runtime {
     /// later is gone with the provider, and the log says how much that is.
     /// Whoever waits for a lock is told that it will not come.
     ///
+    /// Then notifications that are being sent are sent, and what was tracked is
+    /// handed over, for at most 30 seconds more.
+    ///
     /// # Errors
     ///
     /// The first that a provider's own `stop` gave; the others are logged.
@@ -114,17 +153,26 @@ impl Runtime {
         self.0.events.drain().await;
         // After the subscribers, who may want a lock to end what they have begun.
         self.0.locking.close();
-        let (cache, events, locking) = tokio::join!(
+        // After the handlers, which may send, and before what they are sent by.
+        self.0.notifications.drain().await;
+        self.0.analytics.drain().await;
+        let targets = self.0.notifications.targets().iter();
+        let (cache, events, locking, notifications, analytics) = tokio::join!(
             self.0.cache.provider().stop(),
             self.0.events.provider().stop(),
             self.0.locking.provider().stop(),
+            join_all(targets.map(|target| target.provider.stop())),
+            join_all(self.0.analytics.targets().map(|(_, provider)| provider.stop())),
         );
         let mut result = Ok(());
-        for (module, stopped) in [
+        let mut all = vec![
             (ModuleName::Cache, cache),
             (ModuleName::Events, events),
             (ModuleName::Locking, locking),
-        ] {
+        ];
+        all.extend(notifications.into_iter().map(|end| (ModuleName::Notifications, end)));
+        all.extend(analytics.into_iter().map(|end| (ModuleName::Analytics, end)));
+        for (module, stopped) in all {
             if let Err(error) = stopped {
                 let error = Error::from(error);
                 tracing::error!(%module, %error, "the provider did not stop cleanly");
@@ -135,9 +183,14 @@ impl Runtime {
     }
 }
 
-async fn status<M: Module>(module: ModuleName, provider: &Provider<M>) -> ProviderStatus {
+async fn status<M: Module>(
+    module: ModuleName,
+    id: Option<&ProviderId>,
+    provider: &Provider<M>,
+) -> ProviderStatus {
     ProviderStatus {
         module,
+        id: id.map(ToString::to_string),
         provider: provider.name().to_owned(),
         info: provider.description().clone().into(),
         health: provider.health().await.map_err(Error::from),
@@ -151,9 +204,9 @@ impl Builder {
         self
     }
 
-    /// Has `provider` serve `module`.
+    /// Has `provider`, and no other, serve `module`.
     pub fn provider(mut self, module: ModuleName, provider: ProviderConfig) -> Self {
-        *self.config.modules.get_mut(module) = provider;
+        self.config.modules.set(module, provider);
         self
     }
 
@@ -171,15 +224,34 @@ impl Builder {
     /// What is wrong with a provider, with the place in the config.
     pub async fn build(self) -> Result<Runtime, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking) = tokio::try_join!(
+        let (cache, events, locking, notifications, analytics) = tokio::try_join!(
             loader.load(ModuleName::Cache),
             loader.load(ModuleName::Events),
             loader.load(ModuleName::Locking),
+            loader.load_all(ModuleName::Notifications),
+            loader.load_all(ModuleName::Analytics),
         )?;
+        let named = loader.config.modules.notifications.iter();
+        let notifications = named
+            .zip(notifications)
+            .map(|(named, provider)| notifications::Target {
+                id: named.id.clone(),
+                routes: named.share.clone(),
+                provider,
+            })
+            .collect();
+        let named = loader.config.modules.analytics.iter();
+        let analytics = named
+            .zip(analytics)
+            .map(|(named, provider)| analytics::Target { id: named.id.clone(), provider })
+            .collect();
         let clock = loader.clock;
         let events = Events::new(events, clock.clone());
         let locking = Locking::new(locking, clock.clone());
-        Ok(Runtime(Arc::new(Inner { cache: Cache::new(cache), events, locking, clock })))
+        let notifications = Notifications::new(notifications, events.clone(), clock.clone());
+        let analytics = Analytics::new(analytics, clock.clone());
+        let cache = Cache::new(cache);
+        Ok(Runtime(Arc::new(Inner { cache, events, locking, notifications, analytics, clock })))
     }
 
     /// Does what [`Builder::build`] does without serving, and without reaching
@@ -191,16 +263,21 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking) = tokio::try_join!(
+        let (cache, events, locking, notifications, analytics) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
             loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
+            loader.check_all::<stheno_engine::NotificationsModule>(ModuleName::Notifications),
+            loader.check_all::<stheno_engine::AnalyticsModule>(ModuleName::Analytics),
         )?;
-        Ok(vec![
+        let mut all = vec![
             (ModuleName::Cache, cache.into()),
             (ModuleName::Events, events.into()),
             (ModuleName::Locking, locking.into()),
-        ])
+        ];
+        all.extend(notifications.into_iter().map(|it| (ModuleName::Notifications, it.into())));
+        all.extend(analytics.into_iter().map(|it| (ModuleName::Analytics, it.into())));
+        Ok(all)
     }
 }
 
@@ -226,18 +303,56 @@ impl Loader {
         Ok(Self { engine, config, clock })
     }
 
+    /// The provider of a module that takes one.
     async fn load<M: Module>(&self, module: ModuleName) -> Result<Provider<M>, ConfigError> {
-        let (source, terms) = self.find(module).await?;
-        self.engine.load(source, terms).await.map_err(|error| self.explain(module, &error))
+        self.load_at(Place::module(module), self.config.modules.get(module)).await
+    }
+
+    /// The providers of a module that takes several, in their order.
+    async fn load_all<M: Module>(
+        &self,
+        module: ModuleName,
+    ) -> Result<Vec<Provider<M>>, ConfigError> {
+        let all = self.config.modules.all(module).into_iter();
+        try_join_all(all.map(|(place, provider)| self.load_at(place, provider))).await
+    }
+
+    async fn load_at<M: Module>(
+        &self,
+        place: Place,
+        provider: &ProviderConfig,
+    ) -> Result<Provider<M>, ConfigError> {
+        let (source, terms) = self.find(&place, provider).await?;
+        self.engine.load(source, terms).await.map_err(|error| self.explain(place, &error))
     }
 
     async fn check<M: Module>(&self, module: ModuleName) -> Result<Description, ConfigError> {
-        let (source, terms) = self.find(module).await?;
-        self.engine.check::<M>(source, terms).await.map_err(|error| self.explain(module, &error))
+        self.check_at::<M>(Place::module(module), self.config.modules.get(module)).await
     }
 
-    async fn find(&self, module: ModuleName) -> Result<(Source, Terms), ConfigError> {
-        let provider = self.config.modules.get(module);
+    async fn check_all<M: Module>(
+        &self,
+        module: ModuleName,
+    ) -> Result<Vec<Description>, ConfigError> {
+        let all = self.config.modules.all(module).into_iter();
+        try_join_all(all.map(|(place, provider)| self.check_at::<M>(place, provider))).await
+    }
+
+    async fn check_at<M: Module>(
+        &self,
+        place: Place,
+        provider: &ProviderConfig,
+    ) -> Result<Description, ConfigError> {
+        let (source, terms) = self.find(&place, provider).await?;
+        self.engine.check::<M>(source, terms).await.map_err(|error| self.explain(place, &error))
+    }
+
+    /// `place` is that of the provider's table.
+    async fn find(
+        &self,
+        place: &Place,
+        provider: &ProviderConfig,
+    ) -> Result<(Source, Terms), ConfigError> {
         let name = provider.resolve.to_string();
         let bytes = match &provider.resolve {
             Resolve::Builtin(builtin) => stheno_builtins::find(builtin.as_str())
@@ -249,7 +364,7 @@ impl Loader {
         };
         let bytes = bytes.map_err(|reason| {
             self.config.diagnose(
-                Place::resolve(module),
+                place.clone().key("resolve"),
                 format!("the component {name} cannot be read: {reason}"),
                 format!(
                     "write the path of a component, relative to this file, or one of: {}",
@@ -266,12 +381,12 @@ impl Loader {
         Ok((Source { name, bytes }, terms))
     }
 
-    fn explain(&self, module: ModuleName, error: &LoadError) -> ConfigError {
-        let place = match error.aspect() {
-            Aspect::Resolve => Place::resolve(module),
-            Aspect::Grants => Place::grants(module),
-            Aspect::Options => Place::options(module),
+    fn explain(&self, place: Place, error: &LoadError) -> ConfigError {
+        let key = match error.aspect() {
+            Aspect::Resolve => "resolve",
+            Aspect::Grants => "grants",
+            Aspect::Options => "options",
         };
-        self.config.diagnose(place, error.to_string(), error.help())
+        self.config.diagnose(place.key(key), error.to_string(), error.help())
     }
 }

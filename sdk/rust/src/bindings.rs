@@ -80,3 +80,29 @@ pub mod store {
         generate_all,
     });
 }
+
+pub mod notifications {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world notifications-part { export stheno:notifications/notifications@0.1.0; }",
+        world: "stheno:sdk/notifications-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_notifications_part",
+        default_bindings_module: "stheno_sdk::bindings::notifications",
+    });
+}
+
+pub mod analytics {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world analytics-part { export stheno:analytics/analytics@0.1.0; }",
+        world: "stheno:sdk/analytics-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_analytics_part",
+        default_bindings_module: "stheno_sdk::bindings::analytics",
+    });
+}

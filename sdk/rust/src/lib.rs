@@ -90,6 +90,7 @@
 //! exports, options, units, globs, log, clock and store. What only one provider needs
 //! belongs to that provider.
 
+pub mod analytics;
 #[doc(hidden)]
 pub mod bindings;
 pub mod cache;
@@ -97,6 +98,7 @@ pub mod events;
 mod glob;
 mod host;
 pub mod locking;
+pub mod notifications;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;

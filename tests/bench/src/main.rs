@@ -4,6 +4,7 @@
 //! process just before it: absolute figures drift with the machine, the ratio
 //! much less. Run them with `./justw bench [NAME] [--json]`.
 
+mod analytics_local;
 mod cache_memory;
 mod events_durable;
 mod events_local;
@@ -45,6 +46,8 @@ enum Bench {
     LockingLocal,
     /// The events on their local provider, in a store.
     EventsDurable,
+    /// The analytics on their local provider, in files.
+    AnalyticsLocal,
     /// From `stheno up` to ready.
     Start,
 }
@@ -69,6 +72,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::EventsDurable) {
         runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::AnalyticsLocal) {
+        runtime.block_on(analytics_local::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

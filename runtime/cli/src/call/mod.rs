@@ -4,10 +4,12 @@
 //! pipe on: a cached value as its bytes, deliveries as JSON lines. With `--json`
 //! it is the server's answer.
 
+mod analytics;
 mod cache;
 mod client;
 mod events;
 mod locking;
+mod notifications;
 mod watch;
 
 use std::io::Read;
@@ -52,6 +54,10 @@ enum Function {
     Events(events::Function),
     #[command(flatten)]
     Locking(locking::Function),
+    #[command(flatten)]
+    Notifications(notifications::Function),
+    #[command(flatten)]
+    Analytics(analytics::Function),
 }
 
 impl Call {
@@ -61,6 +67,8 @@ impl Call {
             Function::Cache(function) => function.run(&client, self.json).await,
             Function::Events(function) => function.run(&client, self.json).await,
             Function::Locking(function) => function.run(&client, self.json).await,
+            Function::Notifications(function) => function.run(&client, self.json).await,
+            Function::Analytics(function) => function.run(&client, self.json).await,
         }
     }
 }

@@ -96,6 +96,57 @@ fn events_go_from_publish_to_settle() {
 }
 
 #[test]
+fn a_notification_is_sent_and_found() {
+    let up = Up::start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "12345").unwrap();
+    let attach = file.path().to_str().unwrap();
+    let send = [
+        "notifications.send",
+        "email",
+        "ada@example.com",
+        "--subject",
+        "Hello",
+        "--text",
+        "Hi",
+        "--data",
+        "{\"n\": 1.50}",
+        "--attach",
+        attach,
+        "--key",
+        "k",
+        "--label",
+        "order=1",
+    ];
+    let id = up.called(&send);
+    assert_eq!(up.called(&send), id);
+    let record: Value =
+        serde_json::from_str(&up.called(&["notifications.get", id.trim()])).unwrap();
+    assert_eq!(record["status"], "success");
+    let listed = up.called(&["notifications.list", "--label", "order=1", "--status", "success"]);
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap(), record);
+    assert_eq!(up.called(&["notifications.list", "--channel", "sms"]), "");
+    let outbox = up.called(&["notifications.outbox"]);
+    let message: Value = serde_json::from_str(&outbox).unwrap();
+    assert_eq!(message["attachments"][0]["size"], 5);
+    assert!(outbox.contains("\"data\":{\"n\":1.50}"), "{outbox}");
+    let (code, _, stderr) = run(&mut up.call(&["notifications.get", "nobody"]), b"");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("not-found"), "{stderr}");
+}
+
+#[test]
+fn what_is_tracked_is_flushed() {
+    let up = Up::start();
+    up.called(&["analytics.track", "order.placed", "--actor", "ada", "--properties", "{\"n\":1}"]);
+    up.called(&["analytics.identify", "--group", "company=acme"]);
+    assert_eq!(up.called(&["analytics.flush"]), "PROVIDER\tWAITING\tLOST\ndefault\t0\t0\n");
+    let (code, _, stderr) = run(&mut up.call(&["analytics.track", "e"]), b"");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("invalid-argument") && stderr.contains("actor"), "{stderr}");
+}
+
+#[test]
 fn a_group_is_staged_and_released() {
     let up = Up::start();
     up.called(&["events.subscribe", "s", "*"]);

@@ -15,7 +15,10 @@ fn a_copy_of_the_binary_in_an_empty_folder_serves_both_modules() {
     let binary = copy(folder.path());
     let up = Up::of(of(&binary).current_dir(folder.path()).env("PATH", ""), &[]);
     assert!(
-        up.log.contains("(cache: cache-memory, events: events-local, locking: locking-local)"),
+        up.log.contains(
+            "(cache: cache-memory, events: events-local, locking: locking-local, \
+             notifications: notifications-local, analytics: analytics-local)"
+        ),
         "{}",
         up.log
     );

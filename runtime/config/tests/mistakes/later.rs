@@ -4,6 +4,8 @@ use stheno_config::{Config, ModuleName, Place};
 
 use crate::{env, parse};
 
+const LOCAL: &[&str] = &["cache-memory", "events-local", "notifications-local", "analytics-local"];
+
 #[test]
 fn a_later_stage_points_at_the_line_or_the_nearest_there_is() {
     let text = "[modules.cache]\nresolve = \"cache-mem\"\noptions = { a = { b = [1, 2] } }\n\n[modules.cache.grants]\nsockets = [\"10.0.0.1:1\"]\n";
@@ -40,7 +42,7 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
     let text =
         "[modules.cache]\nresolve = \"cache-memry\"\n[modules.events]\nresolve = \"kafka\"\n";
     let config = parse(text).unwrap();
-    let error = config.check_builtins(BUILTINS).unwrap_err();
+    let error = config.check_builtins(LOCAL).unwrap_err();
     let problems = error.problems();
     assert_eq!(
         problems.iter().map(|p| (p.line, p.column)).collect::<Vec<_>>(),
@@ -55,15 +57,16 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
         "{error:?}"
     );
     assert!(problems[1].help.contains("./provider.wasm"), "{error:?}");
-    assert!(config.check_builtins(&["cache-memry", "kafka", "locking-local"]).is_ok());
-    assert!(Config::default().check_builtins(BUILTINS).is_ok());
+    let known = ["cache-memry", "kafka", "locking-local", "notifications-local", "analytics-local"];
+    assert!(config.check_builtins(&known).is_ok());
+    assert!(Config::default().check_builtins(LOCAL).is_ok());
 }
 
 #[test]
 fn an_unknown_builtin_out_of_a_variable_is_not_shown() {
     let config = parse("[modules.cache]\nresolve = \"${NAME}\"\n").unwrap();
     assert_eq!(config.modules.cache.resolve.to_string(), "cache-memry");
-    let error = config.check_builtins(BUILTINS).unwrap_err();
+    let error = config.check_builtins(LOCAL).unwrap_err();
     let shown = format!("{error:?}");
     assert!(
         shown.contains("\"${NAME}\" does not give") && shown.contains("`cache-memory`"),

@@ -14,6 +14,7 @@ mod document;
 mod events;
 mod health;
 mod locking;
+mod notifications;
 mod server;
 mod stopping;
 mod watch;

@@ -19,21 +19,21 @@ pub(super) async fn handling<F: Future>(handler: F) -> F::Output {
 }
 
 /// Open until it is closed for good.
-pub(super) struct Door {
+pub(crate) struct Door {
     /// Whether it is closed. Whoever is inside holds a receiver.
     closed: watch::Sender<bool>,
 }
 
 /// Held by who is inside.
-pub(super) struct Inside(#[expect(dead_code, reason = "held")] Option<watch::Receiver<bool>>);
+pub(crate) struct Inside(#[expect(dead_code, reason = "held")] Option<watch::Receiver<bool>>);
 
 impl Door {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { closed: watch::channel(false).0 }
     }
 
     /// Goes in, or is told that the runtime stops.
-    pub(super) fn enter(&self) -> Result<Inside, Error> {
+    pub(crate) fn enter(&self) -> Result<Inside, Error> {
         // First in, then asked: whoever closes the door waits for those in it.
         let inside = self.closed.subscribe();
         if !*inside.borrow() {
@@ -50,7 +50,7 @@ impl Door {
     }
 
     /// Lets nobody in any more, and waits until all have left.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.closed.send_replace(true);
         self.closed.closed().await;
     }

@@ -3,7 +3,7 @@
 pub(crate) mod args;
 mod batch;
 mod calls;
-mod door;
+pub(crate) mod door;
 mod subscriber;
 mod worker;
 
