@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-const LOCAL: &[&str] = &["cache-memory", "events-local"];
+const LOCAL: &[&str] = &["cache-memory", "events-local", "files-local"];
 
 fn main() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests");

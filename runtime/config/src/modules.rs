@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::decode::{Decoder, Node};
-use crate::{BuiltinName, ProviderConfig, Resolve};
+use crate::{BuiltinName, FolderGrant, FolderMode, Grants, GuestPath, ProviderConfig, Resolve};
 
 /// The one list of modules: key, variant, local provider.
 macro_rules! modules {
@@ -72,10 +72,31 @@ macro_rules! modules {
 modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
+    files: Files, locally "files-local";
 }
 
 fn local(module: ModuleName) -> ProviderConfig {
-    ProviderConfig::new(Resolve::Builtin(module.local_provider()))
+    let provider = ProviderConfig::new(Resolve::Builtin(module.local_provider()));
+    ProviderConfig { grants: local_grants(module), ..provider }
+}
+
+/// What the local provider of a module cannot do without, granted where nothing
+/// else is. Folders are relative to the working folder, and are made when they
+/// are first written to.
+fn local_grants(module: ModuleName) -> Grants {
+    let Some((host, guest)) = (match module {
+        ModuleName::Files => Some(("stheno-data/files", "/files")),
+        _ => None,
+    }) else {
+        return Grants::default();
+    };
+    // Absolute, so that a later change of the working folder moves nothing. It
+    // fails only where there is no working folder.
+    let host = std::path::absolute(host).unwrap_or_else(|_| host.into());
+    GuestPath::new(guest).map_or_else(
+        |_| Grants::default(),
+        |guest| Grants::made_on_use(FolderGrant { host, guest, mode: FolderMode::ReadWrite }),
+    )
 }
 
 impl ModuleName {
@@ -104,8 +125,12 @@ impl Modules {
         };
         for &module in ModuleName::ALL {
             if let Some(node) = section.get(module.as_str()) {
-                *modules.get_mut(module) =
-                    ProviderConfig::decode(decoder, &node, module.local_provider());
+                let mut provider = ProviderConfig::decode(decoder, &node, module.local_provider());
+                let is_local = provider.resolve == Resolve::Builtin(module.local_provider());
+                if is_local && provider.grants == Grants::default() {
+                    provider.grants = local_grants(module);
+                }
+                *modules.get_mut(module) = provider;
             }
         }
         modules

@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 use crate::Engine;
 use crate::instance::Blueprint;
 use crate::load::{LoadError, Source, bare, describe};
-use crate::module::{CacheModule, EventsModule, Module};
+use crate::module::{CacheModule, EventsModule, FilesModule, Module};
 
 /// What [`Engine::inspect`] finds out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,8 +76,11 @@ pub(crate) fn export_names(engine: &wasmtime::Engine, component: &Component) -> 
 }
 
 /// The interface of each module, as exported, and its name.
-const MODULES: &[(&str, &str)] =
-    &[("cache", CacheModule::INTERFACE), ("events", EventsModule::INTERFACE)];
+const MODULES: &[(&str, &str)] = &[
+    ("cache", CacheModule::INTERFACE),
+    ("events", EventsModule::INTERFACE),
+    ("files", FilesModule::INTERFACE),
+];
 
 impl Engine {
     /// Says what a component exports, imports and would need granted. Its code

@@ -67,9 +67,9 @@ use wasmtime::component::Linker;
 
 pub use coalesce::{Batch, Coalescer};
 pub use inspect::{Import, Inspection, ProviderInfo};
-pub use instance::{CallFuture, Guest, Slot};
+pub use instance::{CallFuture, Called, Guest, Slot};
 pub use load::{Aspect, LoadError, Source, Terms};
-pub use module::{CacheModule, EventsModule, Module};
+pub use module::{CacheModule, EventsModule, FilesModule, Module};
 pub use provider::Provider;
 pub use single::Welcome;
 pub use stheno_capabilities::{Clock, ManualClock};

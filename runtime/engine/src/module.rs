@@ -1,6 +1,6 @@
 //! The modules that the engine can bind a component to.
 
-use stheno_contracts::{cache, events};
+use stheno_contracts::{cache, events, files};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -74,4 +74,8 @@ module! {
 module! {
     /// The events module.
     EventsModule, events, "stheno:worlds/events-provider"
+}
+module! {
+    /// The files module.
+    FilesModule, files, "stheno:worlds/files-provider"
 }

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{cache, events, guard, health};
+use crate::{cache, events, files, guard, health};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -61,12 +61,15 @@ impl Api {
             `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only `timeout` and \
             `unavailable` may be tried again as they are. Durations are strings such as `500ms`, \
             `30s`, `10m`, `1h`. Fields that are not known are refused. If the server has a token, \
-            every route but `/livez` and `/readyz` wants it as `Authorization: Bearer TOKEN`.",
+            every route but `/livez`, `/readyz`, links to files and `/files/KEY` (public files) \
+            wants it as `Authorization: Bearer TOKEN`.",
     ),
     tags(
         (name = "cache", description = "Values by key, with a time to live and tags."),
         (name = "events", description = "Events by name, delivered at least once to each \
             subscription whose pattern matches."),
+        (name = "files", description = "Bodies of any size under keys that the store makes. \
+            What is public is also at `/files/KEY`, each segment of the key percent-encoded."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -78,6 +81,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(health::routes())
         .merge(cache::routes())
         .merge(events::routes())
+        .merge(files::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

@@ -40,6 +40,7 @@
 mod cache;
 mod error;
 mod events;
+mod files;
 mod runtime;
 
 pub use cache::{
@@ -49,6 +50,10 @@ pub use error::{Error, ErrorKind};
 pub use events::{
     DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
+};
+pub use files::{
+    Access, Download, FileInfo, FilePage, Files, LinkUse, MAX_FILE_LINK, MAX_FILE_METADATA,
+    MAX_FILES_PER_CALL, MIN_FILE_LINK, NewFile, Range, UploadUrl,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;

@@ -9,6 +9,7 @@ use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
 };
 
+use crate::files::{Files, LinkKeys};
 use crate::{Cache, Error, Events};
 
 /// All modules, each served by its provider.
@@ -21,6 +22,7 @@ pub struct Runtime(Arc<Inner>);
 struct Inner {
     cache: Cache,
     events: Events,
+    files: Files,
     clock: Clock,
 }
 
@@ -74,6 +76,12 @@ impl Runtime {
         &self.0.events
     }
 
+    /// The files.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.0.files
+    }
+
     /// The clock that providers see.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -82,10 +90,12 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events) = (self.0.cache.provider(), self.0.events.provider());
-        let (cache, events) =
-            tokio::join!(status(ModuleName::Cache, cache), status(ModuleName::Events, events));
-        vec![cache, events]
+        let (cache, events, files) = tokio::join!(
+            status(ModuleName::Cache, self.0.cache.provider()),
+            status(ModuleName::Events, self.0.events.provider()),
+            status(ModuleName::Files, self.0.files.provider()),
+        );
+        vec![cache, events, files]
     }
 
     /// Stops: from now on nothing is accepted from outside, subscribers end the
@@ -102,10 +112,15 @@ impl Runtime {
     /// The first that a provider's own `stop` gave; the others are logged.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.0.events.drain().await;
-        let (cache, events) =
-            tokio::join!(self.0.cache.provider().stop(), self.0.events.provider().stop());
+        let (cache, events, files) = tokio::join!(
+            self.0.cache.provider().stop(),
+            self.0.events.provider().stop(),
+            self.0.files.provider().stop(),
+        );
         let mut result = Ok(());
-        for (module, stopped) in [(ModuleName::Cache, cache), (ModuleName::Events, events)] {
+        for (module, stopped) in
+            [(ModuleName::Cache, cache), (ModuleName::Events, events), (ModuleName::Files, files)]
+        {
             if let Err(error) = stopped {
                 let error = Error::from(error);
                 tracing::error!(%module, %error, "the provider did not stop cleanly");
@@ -152,11 +167,22 @@ impl Builder {
     /// What is wrong with a provider, with the place in the config.
     pub async fn build(self) -> Result<Runtime, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events) =
-            tokio::try_join!(loader.load(ModuleName::Cache), loader.load(ModuleName::Events))?;
+        let keys = LinkKeys::new(&loader.config.server).map_err(|error| {
+            loader.config.diagnose(
+                Place::root(),
+                format!("the system gives no random bytes for a secret: {error}"),
+                "write one below [server]: link_secret = \"${STHENO_LINK_SECRET}\"",
+            )
+        })?;
+        let (cache, events, files) = tokio::try_join!(
+            loader.load(ModuleName::Cache),
+            loader.load(ModuleName::Events),
+            loader.load(ModuleName::Files),
+        )?;
         let clock = loader.clock;
         let events = Events::new(events, clock.clone());
-        Ok(Runtime(Arc::new(Inner { cache: Cache::new(cache), events, clock })))
+        let files = Files::new(files, keys, clock.clone());
+        Ok(Runtime(Arc::new(Inner { cache: Cache::new(cache), events, files, clock })))
     }
 
     /// Does what [`Builder::build`] does without serving, and without reaching
@@ -168,11 +194,16 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events) = tokio::try_join!(
+        let (cache, events, files) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
+            loader.check::<stheno_engine::FilesModule>(ModuleName::Files),
         )?;
-        Ok(vec![(ModuleName::Cache, cache.into()), (ModuleName::Events, events.into())])
+        Ok(vec![
+            (ModuleName::Cache, cache.into()),
+            (ModuleName::Events, events.into()),
+            (ModuleName::Files, files.into()),
+        ])
     }
 }
 

@@ -94,6 +94,7 @@
 pub mod bindings;
 pub mod cache;
 pub mod events;
+pub mod files;
 mod glob;
 mod host;
 pub mod options;
@@ -102,7 +103,7 @@ pub mod provider;
 mod units;
 
 pub use glob::Glob;
-pub use host::{clock, log, streams};
+pub use host::{clock, folders, log, streams};
 pub use provider::{Description, Error, Instances, Lifecycle, Result};
 pub use units::{Duration, Size, Whole};
 

@@ -7,6 +7,7 @@
 mod cache;
 mod client;
 mod events;
+mod files;
 mod watch;
 
 use std::io::Read;
@@ -49,6 +50,8 @@ enum Function {
     Cache(cache::Function),
     #[command(flatten)]
     Events(events::Function),
+    #[command(flatten)]
+    Files(files::Function),
 }
 
 impl Call {
@@ -57,6 +60,7 @@ impl Call {
         match self.function {
             Function::Cache(function) => function.run(&client, self.json).await,
             Function::Events(function) => function.run(&client, self.json).await,
+            Function::Files(function) => function.run(&client, self.json).await,
         }
     }
 }
