@@ -48,6 +48,16 @@ pub(crate) fn check(text: &str) -> std::result::Result<(), String> {
     text.split('/').try_for_each(step)
 }
 
+/// Refuses a text that no listing gave as its cursor. That may be a path which
+/// is no key, since others may put files into the folder; it is compared with
+/// and never opened.
+pub(crate) fn check_cursor(text: &str) -> Result<()> {
+    if text.split('/').any(|step| matches!(step, "" | "." | "..")) {
+        return Err(Error::InvalidArgument(format!("cursor {text:?} is of no listing")));
+    }
+    Ok(())
+}
+
 fn step(step: &str) -> std::result::Result<(), String> {
     let wrong = |why: &str| Err(format!("has the step {step:?}, which {why}"));
     if step.is_empty() {
@@ -66,7 +76,9 @@ fn step(step: &str) -> std::result::Result<(), String> {
         return Err(format!("has a step of {} bytes, at most {STEP_BYTES}", step.len()));
     }
     if hides(step) {
-        return wrong("holds a percent-encoded dot, slash, backslash, percent or control character");
+        return wrong(
+            "holds a percent-encoded dot, slash, backslash, percent or control character",
+        );
     }
     Ok(())
 }
@@ -107,7 +119,8 @@ impl Key {
             .and_then(|rest| rest.strip_prefix(stem))
             .and_then(|rest| rest.strip_prefix('-'))
             .and_then(|rest| rest.strip_suffix(extension));
-        let fits = |mark: &str| mark.len() == MARK_CHARS && mark.bytes().all(|c| DIGITS.contains(&c));
+        let fits =
+            |mark: &str| mark.len() == MARK_CHARS && mark.bytes().all(|c| DIGITS.contains(&c));
         if check(name).is_ok() && mark.is_some_and(fits) {
             Ok(self)
         } else {
@@ -161,11 +174,14 @@ mod tests {
     #[test]
     fn a_key_keeps_folders_name_and_extension() {
         let key = |name: &str| Key::made("", name, NOW, 0).unwrap().into_string();
-        assert_eq!(key("invoices/2026/a b.pdf"), "invoices/2026/a b-01KDVFCM000000000000000000.pdf");
-        assert_eq!(key("v1.2/README"), "v1.2/README-01KDVFCM000000000000000000");
-        assert_eq!(key("a.tar.gz"), "a.tar-01KDVFCM000000000000000000.gz");
+        assert_eq!(
+            key("invoices/2026/a b.pdf"),
+            "invoices/2026/a b-01KDVDNA000000000000000000.pdf"
+        );
+        assert_eq!(key("v1.2/README"), "v1.2/README-01KDVDNA000000000000000000");
+        assert_eq!(key("a.tar.gz"), "a.tar-01KDVDNA000000000000000000.gz");
         let prefixed = Key::made("shop/", "a.txt", NOW, u128::MAX).unwrap();
-        assert_eq!(prefixed.as_str(), "shop/a-01KDVFCM00ZZZZZZZZZZZZZZZZ.txt");
+        assert_eq!(prefixed.as_str(), "shop/a-01KDVDNA00ZZZZZZZZZZZZZZZZ.txt");
     }
 
     #[test]
@@ -174,11 +190,46 @@ mod tests {
         let step = "x".repeat(256);
         let steps = "x/".repeat(32) + "x";
         for name in [
-            "", ".", "..", "../x", "a/../b", "a/..", "a/.", "./a", "/a", "//a", "a//b", "a/", "/",
-            "\\a", "a\\..\\b", "..\\x", "C:\\x", "a\0b", "a\nb", "a\u{7f}", "a\u{85}b", ".stheno",
-            ".stheno/x", ".htaccess", "a/.git/config", " a", "a ", "a/ b", "\u{a0}a", "%2e%2e/x",
-            "%2E%2e%2Fx", "..%2fx", "a%2fb", "a%5cb", "a%00b", "%252e%252e%252fx", "a%0ab",
-            long.as_str(), step.as_str(), steps.as_str(),
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/../b",
+            "a/..",
+            "a/.",
+            "./a",
+            "/a",
+            "//a",
+            "a//b",
+            "a/",
+            "/",
+            "\\a",
+            "a\\..\\b",
+            "..\\x",
+            "C:\\x",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{85}b",
+            ".stheno",
+            ".stheno/x",
+            ".htaccess",
+            "a/.git/config",
+            " a",
+            "a ",
+            "a/ b",
+            "\u{a0}a",
+            "%2e%2e/x",
+            "%2E%2e%2Fx",
+            "..%2fx",
+            "a%2fb",
+            "a%5cb",
+            "a%00b",
+            "%252e%252e%252fx",
+            "a%0ab",
+            long.as_str(),
+            step.as_str(),
+            steps.as_str(),
         ] {
             assert!(Key::made("", name, NOW, 0).is_err(), "{name:?}");
             assert!(Key::parse("key", name).is_err(), "{name:?}");
@@ -188,8 +239,20 @@ mod tests {
     #[test]
     fn ordinary_names_are_taken_as_they_are() {
         for name in [
-            "a", "a..b", "a...", "100%", "50% off.txt", "a&b=c?d#e.txt", "übung.pdf", "请求.png",
-            "report 10:30.csv", "a'b\"c.txt", "%zz", "a+b", "\u{ff0e}\u{ff0e}", "…",
+            "a",
+            "a..b",
+            "a...",
+            "100%",
+            "50% off.txt",
+            "a&b=c?d#e.txt",
+            "übung.pdf",
+            "请求.png",
+            "report 10:30.csv",
+            "a'b\"c.txt",
+            "%zz",
+            "a+b",
+            "\u{ff0e}\u{ff0e}",
+            "…",
         ] {
             assert!(Key::made("", name, NOW, 0).is_ok(), "{name:?}");
         }

@@ -138,11 +138,12 @@ impl Files for FilesLocal {
         let key = self.known(&key)?;
         let info = self.look(&key)?;
         let (offset, length) = range::within(range, info.size)?;
-        let body = folders::open(&self.path(&key), offset, length).map_err(|error| match error {
-            // It was removed since.
-            Error::NotFound(_) => no_file(&key),
-            error => error,
-        })?;
+        let body =
+            folders::open(&self.path(&key), offset, length).map_err(|error| match error {
+                // It was removed since.
+                Error::NotFound(_) => no_file(&key),
+                error => error,
+            })?;
         Ok(Opened { info, offset, length, body })
     }
 
@@ -164,7 +165,7 @@ impl Files for FilesLocal {
             return Ok(Page { files: Vec::new(), cursor: None });
         };
         if let Some(cursor) = &cursor {
-            Key::parse("cursor", cursor)?;
+            key::check_cursor(cursor)?;
         }
         let paths = folders::list(self.options.folder(), prefix, cursor.as_deref(), limit)?;
         let full = u32::try_from(paths.len()).is_ok_and(|found| found == limit);

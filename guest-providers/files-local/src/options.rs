@@ -60,9 +60,8 @@ fn prefix<'de, D: Deserializer<'de>>(decoder: D) -> Result<String, D::Error> {
         return Ok(text);
     }
     let folders = text.trim_end_matches('/');
-    key::check(folders).map_err(|why| {
-        D::Error::custom(format!("{why}; write folders, such as \"shop/\""))
-    })?;
+    key::check(folders)
+        .map_err(|why| D::Error::custom(format!("{why}; write folders, such as \"shop/\"")))?;
     Ok(format!("{folders}/"))
 }
 

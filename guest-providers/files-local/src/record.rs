@@ -53,17 +53,16 @@ impl Record {
             name: file.name,
             content_type: file.content_type.unwrap_or_else(|| PLAIN.to_owned()),
             public,
-            cache_control: file
-                .cache_control
-                .or_else(|| public.then(|| cache_control.to_owned())),
+            cache_control: file.cache_control.or_else(|| public.then(|| cache_control.to_owned())),
             metadata: file.metadata,
             modified_ms,
         }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(self)
-            .map_err(|error| Error::Internal(format!("a description cannot be written: {error}")))?;
+        let mut bytes = serde_json::to_vec(self).map_err(|error| {
+            Error::Internal(format!("a description cannot be written: {error}"))
+        })?;
         let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= RECORD_BYTES);
         let Some(length) = length else {
             return Err(Error::InvalidArgument(format!(
@@ -131,10 +130,24 @@ mod tests {
 
     fn records() -> impl Strategy<Value = Record> {
         let metadata = proptest::collection::vec((".{0,40}", ".{0,200}"), 0..32);
-        (".{0,300}", ".{0,40}", any::<bool>(), proptest::option::of(".{0,40}"), metadata, any::<u64>())
-            .prop_map(|(name, content_type, public, cache_control, metadata, modified_ms)| Record {
-                name, content_type, public, cache_control, metadata, modified_ms,
-            })
+        (
+            ".{0,300}",
+            ".{0,40}",
+            any::<bool>(),
+            proptest::option::of(".{0,40}"),
+            metadata,
+            any::<u64>(),
+        )
+            .prop_map(
+                |(name, content_type, public, cache_control, metadata, modified_ms)| Record {
+                    name,
+                    content_type,
+                    public,
+                    cache_control,
+                    metadata,
+                    modified_ms,
+                },
+            )
     }
 
     fn last(bytes: &[u8], count: usize) -> &[u8] {

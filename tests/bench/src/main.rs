@@ -6,6 +6,7 @@
 
 mod cache_memory;
 mod events_local;
+mod files_local;
 mod measure;
 mod native;
 mod start;
@@ -39,6 +40,8 @@ enum Bench {
     CacheMemory,
     /// The events on their local provider.
     EventsLocal,
+    /// The files on their local provider.
+    FilesLocal,
     /// From `stheno up` to ready.
     Start,
 }
@@ -57,6 +60,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::EventsLocal) {
         runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::FilesLocal) {
+        runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

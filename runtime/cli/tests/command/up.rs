@@ -14,7 +14,11 @@ fn a_copy_of_the_binary_in_an_empty_folder_serves_both_modules() {
     let folder = tempfile::tempdir().unwrap();
     let binary = copy(folder.path());
     let up = Up::of(of(&binary).current_dir(folder.path()).env("PATH", ""), &[]);
-    assert!(up.log.contains("(cache: cache-memory, events: events-local)"), "{}", up.log);
+    assert!(
+        up.log.contains("(cache: cache-memory, events: events-local, files: files-local)"),
+        "{}",
+        up.log
+    );
     up.called(&["cache.set", "k", "v"]);
     assert_eq!(up.called(&["cache.get", "k"]), "v");
     up.called(&["events.subscribe", "s", "*"]);

@@ -38,7 +38,8 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
     let text =
         "[modules.cache]\nresolve = \"cache-memry\"\n[modules.events]\nresolve = \"kafka\"\n";
     let config = parse(text).unwrap();
-    let error = config.check_builtins(&["cache-memory", "events-local"]).unwrap_err();
+    let error =
+        config.check_builtins(&["cache-memory", "events-local", "files-local"]).unwrap_err();
     let problems = error.problems();
     assert_eq!(
         problems.iter().map(|p| (p.line, p.column)).collect::<Vec<_>>(),
@@ -47,19 +48,24 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
     assert!(problems[0].message.contains("`cache-memry`"), "{error:?}");
     assert!(problems[0].help.contains("did you mean `cache-memory`?"), "{error:?}");
     assert!(
-        problems[1].help.contains("the built-in providers are: `cache-memory`, `events-local`"),
+        problems[1]
+            .help
+            .contains("the built-in providers are: `cache-memory`, `events-local`, `files-local`"),
         "{error:?}"
     );
     assert!(problems[1].help.contains("./provider.wasm"), "{error:?}");
     assert!(config.check_builtins(&["cache-memry", "kafka"]).is_ok());
-    assert!(Config::default().check_builtins(&["cache-memory", "events-local"]).is_ok());
+    assert!(
+        Config::default().check_builtins(&["cache-memory", "events-local", "files-local"]).is_ok()
+    );
 }
 
 #[test]
 fn an_unknown_builtin_out_of_a_variable_is_not_shown() {
     let config = parse("[modules.cache]\nresolve = \"${NAME}\"\n").unwrap();
     assert_eq!(config.modules.cache.resolve.to_string(), "cache-memry");
-    let error = config.check_builtins(&["cache-memory", "events-local"]).unwrap_err();
+    let error =
+        config.check_builtins(&["cache-memory", "events-local", "files-local"]).unwrap_err();
     let shown = format!("{error:?}");
     assert!(
         shown.contains("\"${NAME}\" does not give") && shown.contains("`cache-memory`"),

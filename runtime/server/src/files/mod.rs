@@ -60,7 +60,7 @@ impl From<AccessBody> for Access {
 #[derive(Serialize, ToSchema)]
 struct FileBody {
     /// What names it from now on.
-    #[schema(example = "invoices/1001-01KDVFCM00Q5W3T7ZD2R8XJ4GN.pdf")]
+    #[schema(example = "invoices/1001-01KDVDNA00Q5W3T7ZD2R8XJ4GN.pdf")]
     key: String,
     /// The name that it was uploaded under.
     #[schema(example = "invoices/1001.pdf")]

@@ -97,6 +97,10 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         "GET /v1/events/dead-letters",
         "GET /v1/events/subscriptions",
         "GET /v1/events/watch",
+        "GET /v1/files/content",
+        "GET /v1/files/info",
+        "GET /v1/files/link",
+        "GET /v1/files/list",
         "GET /v1/providers",
         "POST /v1/cache/clear-matching",
         "POST /v1/cache/clear-tags",
@@ -113,8 +117,14 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         "POST /v1/events/publish",
         "POST /v1/events/pull",
         "POST /v1/events/settle",
+        "POST /v1/files",
+        "POST /v1/files/copy",
+        "POST /v1/files/delete",
+        "POST /v1/files/download-url",
+        "POST /v1/files/upload-url",
         "PUT /v1/cache/entry",
         "PUT /v1/events/subscription",
+        "PUT /v1/files/link",
     ];
     assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     for (method, path, operation) in operations(&served) {

@@ -13,6 +13,7 @@ async fn a_server_is_ready_when_every_provider_says_so() {
     let providers = json!([
         {"module": "cache", "provider": "cache-memory", "ok": true},
         {"module": "events", "provider": "events-local", "ok": true},
+        {"module": "files", "provider": "files-local", "ok": true},
     ]);
     assert_eq!(ready, json!({"ready": true, "providers": providers}));
 }
@@ -26,12 +27,12 @@ async fn a_server_is_alive_but_not_ready_when_a_provider_is_not() {
     assert_eq!(response.status(), 503);
     let ready: serde_json::Value = response.json().await.unwrap();
     assert_eq!(ready["ready"], false);
-    let [cache, events] = ready["providers"].as_array().unwrap().as_slice() else {
+    let [cache, events, files] = ready["providers"].as_array().unwrap().as_slice() else {
         panic!("{ready}");
     };
     assert_eq!(cache["ok"], false);
     assert_eq!(cache["error"], json!({"kind": "unavailable", "message": "told to fail"}));
-    assert_eq!(events["ok"], true);
+    assert_eq!((&events["ok"], &files["ok"]), (&json!(true), &json!(true)));
 }
 
 #[tokio::test]
@@ -47,6 +48,7 @@ async fn providers_are_named_with_what_they_can() {
     assert_eq!(cache["instances"], "one");
     assert_eq!(cache["features"], json!(["tags", "matching"]));
     assert_eq!(all["providers"][1]["module"], "events");
+    assert_eq!(all["providers"][2]["module"], "files");
 }
 
 #[tokio::test]
