@@ -54,7 +54,7 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
         "{error:?}"
     );
     assert!(problems[1].help.contains("./provider.wasm"), "{error:?}");
-    assert!(config.check_builtins(&["cache-memry", "kafka"]).is_ok());
+    assert!(config.check_builtins(&["cache-memry", "kafka", "files-local"]).is_ok());
     assert!(
         Config::default().check_builtins(&["cache-memory", "events-local", "files-local"]).is_ok()
     );
