@@ -3,8 +3,14 @@
 
 use std::path::Path;
 
-const LOCAL: &[&str] =
-    &["cache-memory", "events-local", "locking-local", "notifications-local", "analytics-local"];
+const LOCAL: &[&str] = &[
+    "cache-memory",
+    "events-local",
+    "locking-local",
+    "files-local",
+    "notifications-local",
+    "analytics-local",
+];
 
 fn main() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests");

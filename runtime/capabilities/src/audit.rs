@@ -61,6 +61,14 @@ pub const CAPABILITIES: &[Capability] = &[
     },
     Capability { name: "folders", imports: &["wasi:filesystem/"], grant: Grant::Free },
     Capability {
+        name: "whole files in folders",
+        imports: &["stheno:folders/"],
+        grant: Grant::Needed {
+            line: "grants.folders = [{ host = \"./data\", guest = \"/files\", mode = \"read-write\" }]",
+            covered: |grants| !grants.folders().is_empty(),
+        },
+    },
+    Capability {
         name: "sockets",
         imports: &["wasi:sockets/"],
         grant: Grant::Needed {

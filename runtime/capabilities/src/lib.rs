@@ -11,6 +11,7 @@
 //! | `log` | `stheno:host/log`, standard output and error | yes, rate limited |
 //! | `clock` | `stheno:host/clock`, `wasi:clocks` | yes |
 //! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
+//! | `folders` | `stheno:folders` | no: `grants.folders` |
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
@@ -29,6 +30,7 @@
 
 mod audit;
 pub mod clock;
+mod folders;
 mod log;
 mod store;
 mod streams;
@@ -43,6 +45,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
+pub use folders::Folders;
 pub use log::{RateLimit, one_line};
 pub use store::Stores;
 pub use streams::HostBytes;
@@ -53,6 +56,8 @@ pub struct Shared {
     pub name: Arc<str>,
     /// What the operator granted.
     pub grants: Grants,
+    /// The granted folders, as they are opened.
+    pub folders: Folders,
     /// The clock that the provider sees.
     pub clock: Clock,
     /// How many lines it may log.
@@ -90,6 +95,7 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            folders: Folders::new(&grants),
             grants,
             stores,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
@@ -157,6 +163,26 @@ impl Capabilities {
         Ok(self.table.delete(reader)?)
     }
 
+    /// Takes a body back that is to be written by somebody else.
+    ///
+    /// # Errors
+    ///
+    /// When the handle is not one of its own.
+    pub fn take_writer(
+        &mut self,
+        writer: wasmtime::component::Resource<body::Writer>,
+    ) -> wasmtime::Result<body::Writer> {
+        Ok(self.table.delete(writer)?)
+    }
+
+    /// What a guest is told that holds too many handles.
+    fn full(&self) -> stheno_contracts::Error {
+        stheno_contracts::Error::Unavailable(format!(
+            "too many handles in one instance, at most {}; drop some, or raise `limits.handles`",
+            self.shared.handles
+        ))
+    }
+
     /// Closes every body that the guest still holds after its call, and says
     /// how many handles remain in the table.
     ///
@@ -196,6 +222,7 @@ pub fn add_to_linker<T: WasiView + 'static>(
     base::stheno::store::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }
 

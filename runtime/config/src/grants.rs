@@ -22,6 +22,7 @@ pub struct Grants {
     folders: Vec<FolderGrant>,
     sockets: Vec<SocketGrant>,
     stores: StoreGrants,
+    made_on_use: bool,
 }
 
 /// Two folders were granted at one place in the guest.
@@ -32,6 +33,18 @@ pub struct DuplicateGuest(pub GuestPath);
 impl Grants {
     /// The keys in `stheno.toml`.
     pub const KEYS: &'static [&'static str] = &["folders", "sockets", "store"];
+
+    /// One folder that is made when the provider first writes to it: what a
+    /// local provider has where the config grants nothing.
+    #[must_use]
+    pub fn made_on_use(folder: FolderGrant) -> Self {
+        Self { folders: vec![folder], made_on_use: true, ..Self::default() }
+    }
+
+    /// Whether its folders need not be there yet.
+    pub fn are_made_on_use(&self) -> bool {
+        self.made_on_use
+    }
 
     /// The granted folders. No two have the same guest path.
     pub fn folders(&self) -> &[FolderGrant] {

@@ -97,6 +97,7 @@ mod options;
 mod path;
 mod place;
 mod provider;
+mod public_url;
 mod quantity;
 mod runtime;
 mod secret;
@@ -123,10 +124,11 @@ pub use limits::{
 pub use modules::{ModuleName, Modules};
 pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
+pub use public_url::{PublicUrl, PublicUrlError};
 pub use quantity::UnitError;
 pub use runtime::{CompileCache, RuntimeConfig};
-pub use secret::{Secret, Token, TokenError};
-pub use server::{MaxBody, OpenWithoutToken, ServerConfig};
+pub use secret::{LinkSecret, LinkSecretError, Secret, Token, TokenError};
+pub use server::{MaxBody, MaxFile, OpenWithoutToken, ServerConfig};
 pub use several::{
     Channel, ChannelError, Everything, NamedProvider, ProviderId, ProviderIdError, Providers,
     ProvidersError, Routes,

@@ -5,7 +5,9 @@ use std::fmt;
 
 use crate::decode::{Decoder, Node};
 use crate::several::{Everything, Providers, Routes};
-use crate::{BuiltinName, Place, ProviderConfig, Resolve};
+use crate::{
+    BuiltinName, FolderGrant, FolderMode, Grants, GuestPath, Place, ProviderConfig, Resolve,
+};
 
 /// The one list of modules: key, variant, local provider; then those that take
 /// several providers, with what a provider is told beside its own config.
@@ -103,7 +105,12 @@ macro_rules! modules {
             fn read(&mut self, decoder: &mut Decoder<'_>, module: ModuleName, node: &Node<'_>) {
                 match module {
                     $(ModuleName::$variant => {
-                        self.$key = ProviderConfig::decode(decoder, node, module.local_provider());
+                        let local = local(module);
+                        let mut read = ProviderConfig::decode(decoder, node, module.local_provider());
+                        if read.resolve == local.resolve && read.grants == Grants::default() {
+                            read.grants = local.grants;
+                        }
+                        self.$key = read;
                     })*
                     $(ModuleName::$many_variant => {
                         self.$many = Providers::decode(decoder, node, module.local_provider());
@@ -127,13 +134,34 @@ modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
     locking: Locking, locally "locking-local";
+    files: Files, locally "files-local";
     @several
     notifications: Notifications(Routes), locally "notifications-local";
     analytics: Analytics(Everything), locally "analytics-local";
 }
 
 fn local(module: ModuleName) -> ProviderConfig {
-    ProviderConfig::new(Resolve::Builtin(module.local_provider()))
+    let provider = ProviderConfig::new(Resolve::Builtin(module.local_provider()));
+    ProviderConfig { grants: local_grants(module), ..provider }
+}
+
+/// What the local provider of a module cannot do without, granted where nothing
+/// else is. Folders are relative to the working folder, and are made when they
+/// are first written to.
+fn local_grants(module: ModuleName) -> Grants {
+    let Some((host, guest)) = (match module {
+        ModuleName::Files => Some(("stheno-data/files", "/files")),
+        _ => None,
+    }) else {
+        return Grants::default();
+    };
+    // Absolute, so that a later change of the working folder moves nothing. It
+    // fails only where there is no working folder.
+    let host = std::path::absolute(host).unwrap_or_else(|_| host.into());
+    GuestPath::new(guest).map_or_else(
+        |_| Grants::default(),
+        |guest| Grants::made_on_use(FolderGrant { host, guest, mode: FolderMode::ReadWrite }),
+    )
 }
 
 impl ModuleName {

@@ -72,6 +72,39 @@ impl Token {
     }
 }
 
+/// What links to files are signed with: at least [`LinkSecret::MIN_LENGTH`]
+/// bytes of any text.
+#[derive(Clone, Debug)]
+pub struct LinkSecret(Secret);
+
+/// A text is too short to sign links with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a secret for links has at least {} bytes", LinkSecret::MIN_LENGTH)]
+pub struct LinkSecretError;
+
+impl LinkSecret {
+    /// The fewest bytes: as many as HMAC-SHA-256 makes use of.
+    pub const MIN_LENGTH: usize = 32;
+
+    /// Takes a text as a secret.
+    ///
+    /// # Errors
+    ///
+    /// It is too short.
+    pub fn new(text: impl Into<String>) -> Result<Self, LinkSecretError> {
+        let text = text.into();
+        if text.len() < Self::MIN_LENGTH {
+            return Err(LinkSecretError);
+        }
+        Ok(Self(Secret::new(text)))
+    }
+
+    /// The secret itself, for what signs.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
 /// Why a text cannot be a token. Holds nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TokenError {

@@ -6,13 +6,22 @@ use thiserror::Error;
 
 use crate::bounded::{self, bounded};
 use crate::decode::{Decoder, Node, Text, Why};
-use crate::{ByteSize, Token};
+use crate::{ByteSize, LinkSecret, PublicUrl, Token};
 
 bounded! {
     /// The longest body of a request. Default 16MiB, from 1KiB to 1GiB.
     ///
     /// A longer one is refused with status 413 before a provider sees it.
     MaxBody(ByteSize), key "max_body", default ByteSize::mib(16), from ByteSize::kib(1), to ByteSize::gib(1)
+}
+
+bounded! {
+    /// The longest file that may be uploaded over HTTP. Default 10GiB, from 1KiB
+    /// to 1024TiB.
+    ///
+    /// A longer one is refused with status 413, and nothing of it is kept.
+    /// [`MaxBody`] does not hold for files, because they are never in memory.
+    MaxFile(ByteSize), key "max_file", default ByteSize::gib(10), from ByteSize::kib(1), to ByteSize::gib(1 << 20)
 }
 
 /// Where the HTTP API listens, and what a caller must show.
@@ -23,6 +32,9 @@ pub struct ServerConfig {
     listen: SocketAddr,
     token: Option<Token>,
     max_body: MaxBody,
+    max_file: MaxFile,
+    public_url: Option<PublicUrl>,
+    link_secret: Option<LinkSecret>,
 }
 
 /// The server would be open to others without a token.
@@ -33,9 +45,11 @@ pub struct OpenWithoutToken {
     pub listen: SocketAddr,
 }
 
-const KEYS: &[&str] = &["listen", "token", "max_body"];
+const KEYS: &[&str] = &["listen", "token", "max_body", "max_file", "public_url", "link_secret"];
 const LISTEN_EXAMPLE: &str = r#"listen = "127.0.0.1:7070""#;
 const TOKEN_EXAMPLE: &str = r#"token = "${STHENO_TOKEN}""#;
+const PUBLIC_URL_EXAMPLE: &str = r#"public_url = "https://files.example.com""#;
+const LINK_SECRET_EXAMPLE: &str = r#"link_secret = "${STHENO_LINK_SECRET}""#;
 
 impl ServerConfig {
     /// `127.0.0.1:7070`.
@@ -51,7 +65,7 @@ impl ServerConfig {
         if token.is_none() && !is_loopback(listen) {
             return Err(OpenWithoutToken { listen });
         }
-        Ok(Self { listen, token, max_body: MaxBody::DEFAULT })
+        Ok(Self { listen, token, ..Self::default() })
     }
 
     /// The same server at another address.
@@ -60,13 +74,49 @@ impl ServerConfig {
     ///
     /// As [`Self::new`].
     pub fn with_listen(self, listen: SocketAddr) -> Result<Self, OpenWithoutToken> {
-        Ok(Self { max_body: self.max_body, ..Self::new(listen, self.token)? })
+        let Self { listen, token, .. } = Self::new(listen, self.token.clone())?;
+        Ok(Self { listen, token, ..self })
     }
 
     /// The same server with another limit on bodies.
     #[must_use]
     pub fn with_max_body(self, max_body: MaxBody) -> Self {
         Self { max_body, ..self }
+    }
+
+    /// The same server with another limit on files.
+    #[must_use]
+    pub fn with_max_file(self, max_file: MaxFile) -> Self {
+        Self { max_file, ..self }
+    }
+
+    /// The same server, known to others by this URL.
+    #[must_use]
+    pub fn with_public_url(self, public_url: PublicUrl) -> Self {
+        Self { public_url: Some(public_url), ..self }
+    }
+
+    /// The same server, signing links with this secret.
+    #[must_use]
+    pub fn with_link_secret(self, link_secret: LinkSecret) -> Self {
+        Self { link_secret: Some(link_secret), ..self }
+    }
+
+    /// The longest file that may be uploaded.
+    pub fn max_file(&self) -> MaxFile {
+        self.max_file
+    }
+
+    /// By which URL others know the server, if that is not the address it
+    /// listens at: links to files begin with it.
+    pub fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url.as_ref()
+    }
+
+    /// What links to files are signed with, if it is not made anew at each
+    /// start.
+    pub fn link_secret(&self) -> Option<&LinkSecret> {
+        self.link_secret.as_ref()
     }
 
     /// The address to listen at.
@@ -98,6 +148,13 @@ impl ServerConfig {
         let token_node = section.get("token");
         let token = token_node.as_ref().and_then(|node| decode_token(decoder, node));
         let max_body = bounded::decode(decoder, &section);
+        let max_file = bounded::decode(decoder, &section);
+        let public_url = section.get("public_url").and_then(|node| {
+            let parse = |text: &str| PublicUrl::new(text).map_err(Why::reason);
+            decoder.parsed(&node, "a URL", PUBLIC_URL_EXAMPLE, parse)
+        });
+        let link_secret =
+            section.get("link_secret").and_then(|node| decode_link_secret(decoder, &node));
 
         let server = Self::new(listen.unwrap_or(Self::DEFAULT_LISTEN), token);
         // A token that is written, but wrong, has been reported already.
@@ -110,13 +167,20 @@ impl ServerConfig {
                 ),
             );
         }
-        server.unwrap_or_default().with_max_body(max_body)
+        Self { max_body, max_file, public_url, link_secret, ..server.unwrap_or_default() }
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: Self::DEFAULT_LISTEN, token: None, max_body: MaxBody::DEFAULT }
+        Self {
+            listen: Self::DEFAULT_LISTEN,
+            token: None,
+            max_body: MaxBody::DEFAULT,
+            max_file: MaxFile::DEFAULT,
+            public_url: None,
+            link_secret: None,
+        }
     }
 }
 
@@ -156,9 +220,64 @@ fn decode_token(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<Token> {
     }
 }
 
+/// As [`decode_token`], and for the same reason.
+fn decode_link_secret(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<LinkSecret> {
+    let Text { value, .. } = decoder.text(node, "a string", LINK_SECRET_EXAMPLE)?;
+    match LinkSecret::new(value) {
+        Ok(secret) => Some(secret),
+        Err(error) => {
+            decoder.fault(
+                node,
+                error.to_string(),
+                format!("make one with `openssl rand -hex 32`, keep it in a variable and write {LINK_SECRET_EXAMPLE}"),
+            );
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LinkSecretError;
+
+    #[test]
+    fn a_public_url_is_the_beginning_of_a_url_and_nothing_more() {
+        for (text, kept) in [
+            ("https://files.example.com", "https://files.example.com"),
+            ("https://example.com/stheno/", "https://example.com/stheno"),
+            ("http://127.0.0.1:7070//", "http://127.0.0.1:7070"),
+        ] {
+            assert_eq!(PublicUrl::new(text).unwrap().as_str(), kept);
+        }
+        for text in [
+            "",
+            "example.com",
+            "https://",
+            "https:///a",
+            "ftp://example.com",
+            "https://user@example.com",
+            "https://example.com?a",
+            "https://example.com#a",
+            "https://exa mple.com",
+            "https://ex\u{e4}mple.com",
+            "https://example.com/a\nb",
+        ] {
+            assert!(PublicUrl::new(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_secret_is_long_and_never_shown() {
+        let text = "0123456789abcdef0123456789abcdef";
+        let secret = LinkSecret::new(text).unwrap();
+        assert_eq!(secret.expose_secret(), text);
+        assert!(!format!("{secret:?}").contains("0123"));
+        assert_eq!(
+            LinkSecret::new("0123456789abcdef0123456789abcde").unwrap_err(),
+            LinkSecretError
+        );
+    }
 
     #[test]
     fn only_loopback_goes_without_a_token() {

@@ -17,6 +17,9 @@ const WHOLE: &str = r#"
 listen = "0.0.0.0:8080"
 token = "${STHENO_TOKEN}"
 max_body = "8MiB"
+max_file = "2GiB"
+public_url = "https://files.example.com/"
+link_secret = "${LINKS}"
 
 [runtime]
 compile_cache = "cache"
@@ -48,6 +51,7 @@ limits.instances = "${N:-2}"
 fn env(name: &str) -> Option<String> {
     match name {
         "STHENO_TOKEN" => Some("0123456789abcdef".to_owned()),
+        "LINKS" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "A" => Some("alpha".to_owned()),
         _ => None,
     }
@@ -63,6 +67,10 @@ fn every_documented_key_is_read() {
     assert_eq!(config.server.listen(), "0.0.0.0:8080".parse().unwrap());
     assert!(config.server.token().unwrap().matches("0123456789abcdef"));
     assert_eq!(config.server.max_body().get(), ByteSize::mib(8));
+    assert_eq!(config.server.max_file().get(), ByteSize::gib(2));
+    assert_eq!(config.server.public_url().unwrap().as_str(), "https://files.example.com");
+    let secret = config.server.link_secret().unwrap().expose_secret();
+    assert_eq!(secret, "0123456789abcdef0123456789abcdef");
     assert_eq!(config.runtime.compile_cache, CompileCache::Folder("/etc/stheno/cache".into()));
 
     let cache = &config.modules.cache;
@@ -143,11 +151,10 @@ fn what_is_not_written_is_local_and_has_its_default() {
         for (module, provider) in config.modules.iter() {
             assert_eq!(provider.resolve, Resolve::Builtin(module.local_provider()));
             assert_eq!(provider.limits, Limits::default());
-            assert!(
-                provider.options.is_empty()
-                    && provider.grants.folders().is_empty()
-                    && provider.grants.sockets().is_empty()
-            );
+            assert!(provider.options.is_empty() && provider.grants.sockets().is_empty());
+            if module != ModuleName::Files {
+                assert!(provider.grants.folders().is_empty(), "{module}");
+            }
         }
     }
     assert_eq!(ModuleName::Cache.local_provider().as_str(), "cache-memory");
@@ -156,6 +163,23 @@ fn what_is_not_written_is_local_and_has_its_default() {
         parse("[runtime]\ncompile_cache = false").unwrap().runtime.compile_cache,
         CompileCache::Off
     );
+}
+
+#[test]
+fn local_files_have_a_folder_of_their_own_where_nothing_else_is_granted() {
+    let grants = |text: &str| parse(text).unwrap().modules.files.grants;
+    let working = std::env::current_dir().unwrap();
+    for text in ["", "[modules.files]\n", "[modules.files]\noptions = { prefix = \"a/\" }"] {
+        let grants = grants(text);
+        let [folder] = grants.folders() else { panic!("{grants:?}") };
+        assert_eq!(folder.host, working.join("stheno-data/files"));
+        assert_eq!((folder.guest.as_str(), folder.mode), ("/files", FolderMode::ReadWrite));
+        assert!(grants.are_made_on_use());
+    }
+    let own = "[modules.files]\ngrants = { folders = [{ host = \"f\", guest = \"/files\" }] }";
+    assert_eq!(grants(own).folders()[0].host, Path::new("/etc/stheno/f"));
+    assert!(!grants(own).are_made_on_use());
+    assert!(grants("[modules.files]\nresolve = \"./my.wasm\"").folders().is_empty());
 }
 
 #[test]

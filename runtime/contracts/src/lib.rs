@@ -135,3 +135,39 @@ pub mod analytics {
 
     pub use exports::stheno::analytics::analytics::{Event, Group, Identity};
 }
+
+/// Granted folders as whole files, for providers that import them.
+pub mod folders {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world folders { import stheno:folders/folders@0.1.0; }",
+        world: "stheno:host-side/folders",
+        imports: { default: async | trappable },
+        with: {
+            "stheno:provider/types": crate::base::stheno::provider::types,
+            "stheno:host/streams": crate::base::stheno::host::streams,
+        },
+        trappable_error_type: { "stheno:provider/types.error" => crate::HostError },
+    });
+
+    pub use stheno::folders::folders::*;
+}
+
+/// The files module's interface.
+pub mod files {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world files { export stheno:files/files@0.1.0; }",
+        world: "stheno:host-side/files",
+        exports: { default: async },
+        with: {
+            "stheno:provider/types": crate::base::stheno::provider::types,
+            "stheno:host/streams": crate::base::stheno::host::streams,
+        },
+        require_store_data_send: true,
+    });
+
+    pub use exports::stheno::files::files::{
+        Access, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Span, Upload,
+    };
+}

@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 use crate::Engine;
 use crate::instance::Blueprint;
 use crate::load::{LoadError, Source, bare, describe};
-use crate::module::{CacheModule, EventsModule, Module};
+use crate::module::{CacheModule, EventsModule, FilesModule, Module};
 
 /// What [`Engine::inspect`] finds out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,8 +86,11 @@ fn lines(all: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 }
 
 /// The interface of each module, as exported, and its name.
-const MODULES: &[(&str, &str)] =
-    &[("cache", CacheModule::INTERFACE), ("events", EventsModule::INTERFACE)];
+const MODULES: &[(&str, &str)] = &[
+    ("cache", CacheModule::INTERFACE),
+    ("events", EventsModule::INTERFACE),
+    ("files", FilesModule::INTERFACE),
+];
 
 impl Engine {
     /// Says what a component exports, imports and would need granted. Its code

@@ -5,9 +5,9 @@ use std::task::Poll;
 
 use stheno_capabilities::{Capabilities, Shared, one_line};
 use stheno_config::{Limits, format_duration};
-use stheno_contracts::Error;
 use stheno_contracts::base::lifecycle;
-use wasmtime::component::InstancePre;
+use stheno_contracts::{Error, body};
+use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
@@ -23,6 +23,45 @@ pub struct Slot {
 impl Slot {
     pub(crate) fn capabilities(&mut self) -> &mut Capabilities {
         &mut self.capabilities
+    }
+}
+
+/// Bodies that cross with a call.
+impl Slot {
+    /// Gives a body to the guest.
+    ///
+    /// # Errors
+    ///
+    /// When it holds too many handles already.
+    pub fn push_reader(
+        &mut self,
+        reader: body::Reader,
+    ) -> wasmtime::Result<Resource<body::Reader>> {
+        self.capabilities.push_reader(reader)
+    }
+
+    /// Takes a body from the guest, which then outlives the call.
+    ///
+    /// # Errors
+    ///
+    /// When the handle is not one of the guest's.
+    pub fn take_reader(
+        &mut self,
+        reader: Resource<body::Reader>,
+    ) -> wasmtime::Result<body::Reader> {
+        self.capabilities.take_reader(reader)
+    }
+
+    /// Takes a body to be written from the guest.
+    ///
+    /// # Errors
+    ///
+    /// When the handle is not one of the guest's.
+    pub fn take_writer(
+        &mut self,
+        writer: Resource<body::Writer>,
+    ) -> wasmtime::Result<body::Writer> {
+        self.capabilities.take_writer(writer)
     }
 }
 
@@ -42,10 +81,12 @@ pub struct Guest<'a, M: Module> {
     pub lifecycle: &'a lifecycle::Guest,
 }
 
-/// The future of one call. The outer result is a trap, the inner one the
-/// guest's own answer.
-pub type CallFuture<'a, R> =
-    std::pin::Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, Error>>> + Send + 'a>>;
+/// What a call comes to. The outer result is a trap, the inner one the guest's
+/// own answer.
+pub type Called<R> = wasmtime::Result<Result<R, Error>>;
+
+/// The future of one call.
+pub type CallFuture<'a, R> = std::pin::Pin<Box<dyn Future<Output = Called<R>> + Send + 'a>>;
 
 /// Everything that a new instance is made from.
 pub(crate) struct Blueprint<M: Module> {

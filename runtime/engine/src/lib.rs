@@ -67,10 +67,11 @@ use wasmtime::component::Linker;
 
 pub use coalesce::{Batch, Coalescer};
 pub use inspect::{Import, Inspection, ProviderInfo};
-pub use instance::{CallFuture, Guest, Slot};
+pub use instance::{CallFuture, Called, Guest, Slot};
 pub use load::{Aspect, LoadError, Source, Terms};
 pub use module::{
-    AnalyticsModule, CacheModule, EventsModule, LockingModule, Module, NotificationsModule,
+    AnalyticsModule, CacheModule, EventsModule, FilesModule, LockingModule, Module,
+    NotificationsModule,
 };
 pub use provider::Provider;
 pub use single::Welcome;

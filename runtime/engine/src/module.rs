@@ -1,6 +1,6 @@
 //! The modules that the engine can bind a component to.
 
-use stheno_contracts::{analytics, cache, events, locking, notifications};
+use stheno_contracts::{analytics, cache, events, files, locking, notifications};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -86,4 +86,8 @@ module! {
 module! {
     /// The analytics module.
     AnalyticsModule, analytics, "stheno:worlds/analytics-provider"
+}
+module! {
+    /// The files module.
+    FilesModule, files, "stheno:worlds/files-provider"
 }

@@ -20,7 +20,7 @@ pub struct ErrorDetail {
     /// For programs: `invalid-argument`, `encoding` (400), `unauthorized`
     /// (401), `denied` (403), `not-found`, `unknown-route` (404),
     /// `method-not-allowed` (405), `conflict`, `lost-lease` (409), `too-large`
-    /// (413), `internal` (500), `unsupported` (501), `unavailable` (503),
+    /// (413), `invalid-argument` (416 for a range), `internal` (500), `unsupported` (501), `unavailable` (503),
     /// `timeout` (504).
     #[schema(example = "invalid-argument")]
     pub kind: &'static str,
@@ -83,6 +83,16 @@ impl ApiError {
     pub(crate) fn too_large(limit: u64) -> Self {
         let message = format!("the body is longer than {limit} bytes (server.max_body)");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    pub(crate) fn too_long_a_file(limit: u64) -> Self {
+        let message = format!("the file is longer than {limit} bytes (server.max_file)");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    /// The error in its one form, where the kind alone does not say the status.
+    pub(crate) fn with_status(self, status: StatusCode) -> Response {
+        Self { status, ..self }.into_response()
     }
 
     pub(crate) fn detail(&self) -> &ErrorDetail {

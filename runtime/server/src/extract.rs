@@ -46,7 +46,7 @@ impl FromRequest<Api> for Raw {
 /// Reads on and forgets, since most clients look at the answer only when they
 /// have sent everything, and see a broken connection if they may not; but not
 /// for ever.
-async fn discard(body: Body, limit: u64) {
+pub(crate) async fn discard(body: Body, limit: u64) {
     let mut left = limit;
     let reading = body.into_data_stream().take_while(|chunk| {
         let length = chunk.as_ref().map_or(u64::MAX, |chunk| chunk.len() as u64);

@@ -7,6 +7,9 @@
 //! name resolve to `127.0.0.1` and then read answers too (they carry its name as
 //! `Host`). So without a token the `Host` must be this machine by one of its
 //! loopback names, and the request must not come from elsewhere.
+//!
+//! Public files and links are for whoever has their URL, web pages included, so
+//! none of this holds for them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,6 +24,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use crate::error::ApiError;
+use crate::files;
 use crate::router::Api;
 
 /// What an orchestrator asks without a token.
@@ -28,7 +32,8 @@ const OPEN: &[&str] = &["/livez", "/readyz"];
 
 pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
     let allowed = match api.config().token() {
-        Some(_) if is_open(&request) => Ok(()),
+        _ if is_one_of(files::OPEN, &request) => Ok(()),
+        Some(_) if is_one_of(OPEN, &request) => Ok(()),
         Some(token) => shows(token, request.headers()),
         None => is_local(request.headers(), request.uri()),
     };
@@ -38,9 +43,9 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
     }
 }
 
-fn is_open(request: &Request) -> bool {
+fn is_one_of(routes: &[&str], request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
-    route.is_some_and(|route| OPEN.contains(&route.as_str()))
+    route.is_some_and(|route| routes.contains(&route.as_str()))
 }
 
 /// Whether the caller could ask for anything: what an open route tells him

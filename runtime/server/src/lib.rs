@@ -28,6 +28,7 @@ mod cache;
 mod error;
 mod events;
 mod extract;
+mod files;
 mod guard;
 mod health;
 mod locking;

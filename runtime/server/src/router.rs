@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{analytics, cache, events, guard, health, locking, notifications};
+use crate::{analytics, cache, events, files, guard, health, locking, notifications};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -70,7 +70,8 @@ impl Api {
             `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only `timeout` and \
             `unavailable` may be tried again as they are. Durations are strings such as `500ms`, \
             `30s`, `10m`, `1h`. Fields that are not known are refused. If the server has a token, \
-            every route but `/livez` and `/readyz` wants it as `Authorization: Bearer TOKEN`.",
+            every route but `/livez`, `/readyz`, links to files and `/files/KEY` (public files) \
+            wants it as `Authorization: Bearer TOKEN`.",
     ),
     tags(
         (name = "cache", description = "Values by key, with a time to live and tags."),
@@ -81,6 +82,8 @@ impl Api {
         (name = "notifications", description = "Messages to somebody, over channels, and what \
             became of them."),
         (name = "analytics", description = "What somebody did, and who somebody is."),
+        (name = "files", description = "Bodies of any size under keys that the store makes. \
+            What is public is also at `/files/KEY`, each segment of the key percent-encoded."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -95,6 +98,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(locking::routes())
         .merge(notifications::routes())
         .merge(analytics::routes())
+        .merge(files::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

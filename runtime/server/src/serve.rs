@@ -53,6 +53,7 @@ pub async fn serve(
     // The config speaks of the address that was wished for; what counts is
     // where the listener is.
     let config = config.with_listen(listener.local_addr()?)?;
+    runtime.files().served_at(&format!("http://{}", config.listen()));
     let (stop, stopping) = watch::channel(false);
     let app = router(Api::new(runtime, config, stopping));
     let connections = accept(listener, app, shutdown).await;

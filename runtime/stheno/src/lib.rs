@@ -41,6 +41,7 @@ mod analytics;
 mod cache;
 mod error;
 mod events;
+mod files;
 mod ids;
 mod json;
 mod locking;
@@ -55,6 +56,10 @@ pub use error::{Error, ErrorKind};
 pub use events::{
     DeadLetter, DeadLetterPage, Delivery, Event, Events, Failure, Group, MAX_DATA_BYTES, NewEvent,
     Publish, Pulled, Subscribe, Subscriber, Subscription, SubscriptionStatus, Verdict,
+};
+pub use files::{
+    Access, Download, FileInfo, FilePage, Files, LinkUse, MAX_FILE_LINK, MAX_FILE_METADATA,
+    MAX_FILES_PER_CALL, MIN_FILE_LINK, NewFile, Range, UploadUrl,
 };
 pub use json::{JsonObject, MAX_OBJECT_BYTES};
 pub use locking::{

@@ -13,6 +13,7 @@ use stheno_engine::{
 };
 
 use crate::analytics::{self, Analytics};
+use crate::files::{Files, LinkKeys};
 use crate::notifications::{self, Notifications};
 use crate::{Cache, Error, Events, Locking};
 
@@ -27,6 +28,7 @@ struct Inner {
     cache: Cache,
     events: Events,
     locking: Locking,
+    files: Files,
     notifications: Notifications,
     analytics: Analytics,
     clock: Clock,
@@ -84,6 +86,12 @@ impl Runtime {
         &self.0.events
     }
 
+    /// The files.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.0.files
+    }
+
     /// The locks.
     #[must_use]
     pub fn locking(&self) -> &Locking {
@@ -110,12 +118,13 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events, locking) = tokio::join!(
+        let (cache, events, locking, files) = tokio::join!(
             status(ModuleName::Cache, None, self.0.cache.provider()),
             status(ModuleName::Events, None, self.0.events.provider()),
             status(ModuleName::Locking, None, self.0.locking.provider()),
+            status(ModuleName::Files, None, self.0.files.provider()),
         );
-        let mut all = vec![cache, events, locking];
+        let mut all = vec![cache, events, locking, files];
         let targets = self.0.notifications.targets().iter();
         all.extend(
             join_all(targets.map(|target| {
@@ -157,10 +166,11 @@ impl Runtime {
         self.0.notifications.drain().await;
         self.0.analytics.drain().await;
         let targets = self.0.notifications.targets().iter();
-        let (cache, events, locking, notifications, analytics) = tokio::join!(
+        let (cache, events, locking, files, notifications, analytics) = tokio::join!(
             self.0.cache.provider().stop(),
             self.0.events.provider().stop(),
             self.0.locking.provider().stop(),
+            self.0.files.provider().stop(),
             join_all(targets.map(|target| target.provider.stop())),
             join_all(self.0.analytics.targets().map(|(_, provider)| provider.stop())),
         );
@@ -169,6 +179,7 @@ impl Runtime {
             (ModuleName::Cache, cache),
             (ModuleName::Events, events),
             (ModuleName::Locking, locking),
+            (ModuleName::Files, files),
         ];
         all.extend(notifications.into_iter().map(|end| (ModuleName::Notifications, end)));
         all.extend(analytics.into_iter().map(|end| (ModuleName::Analytics, end)));
@@ -224,10 +235,18 @@ impl Builder {
     /// What is wrong with a provider, with the place in the config.
     pub async fn build(self) -> Result<Runtime, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking, notifications, analytics) = tokio::try_join!(
+        let keys = LinkKeys::new(&loader.config.server).map_err(|error| {
+            loader.config.diagnose(
+                Place::root(),
+                format!("the system gives no random bytes for a secret: {error}"),
+                "write one below [server]: link_secret = \"${STHENO_LINK_SECRET}\"",
+            )
+        })?;
+        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
             loader.load(ModuleName::Cache),
             loader.load(ModuleName::Events),
             loader.load(ModuleName::Locking),
+            loader.load(ModuleName::Files),
             loader.load_all(ModuleName::Notifications),
             loader.load_all(ModuleName::Analytics),
         )?;
@@ -250,8 +269,17 @@ impl Builder {
         let locking = Locking::new(locking, clock.clone());
         let notifications = Notifications::new(notifications, events.clone(), clock.clone());
         let analytics = Analytics::new(analytics, clock.clone());
+        let files = Files::new(files, keys, clock.clone());
         let cache = Cache::new(cache);
-        Ok(Runtime(Arc::new(Inner { cache, events, locking, notifications, analytics, clock })))
+        Ok(Runtime(Arc::new(Inner {
+            cache,
+            events,
+            locking,
+            files,
+            notifications,
+            analytics,
+            clock,
+        })))
     }
 
     /// Does what [`Builder::build`] does without serving, and without reaching
@@ -263,10 +291,11 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
             loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
+            loader.check::<stheno_engine::FilesModule>(ModuleName::Files),
             loader.check_all::<stheno_engine::NotificationsModule>(ModuleName::Notifications),
             loader.check_all::<stheno_engine::AnalyticsModule>(ModuleName::Analytics),
         )?;
@@ -274,6 +303,7 @@ impl Builder {
             (ModuleName::Cache, cache.into()),
             (ModuleName::Events, events.into()),
             (ModuleName::Locking, locking.into()),
+            (ModuleName::Files, files.into()),
         ];
         all.extend(notifications.into_iter().map(|it| (ModuleName::Notifications, it.into())));
         all.extend(analytics.into_iter().map(|it| (ModuleName::Analytics, it.into())));

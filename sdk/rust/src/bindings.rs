@@ -106,3 +106,32 @@ pub mod analytics {
         default_bindings_module: "stheno_sdk::bindings::analytics",
     });
 }
+
+pub mod folders {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world folders-part { import stheno:folders/folders@0.1.0; }",
+        world: "stheno:sdk/folders-part",
+        with: {
+            "stheno:provider/types@0.1.0": super::base::stheno::provider::types,
+            "stheno:host/streams@0.1.0": super::base::stheno::host::streams,
+        },
+        generate_all,
+    });
+}
+
+pub mod files {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world files-part { export stheno:files/files@0.1.0; }",
+        world: "stheno:sdk/files-part",
+        with: {
+            "stheno:provider/types@0.1.0": super::base::stheno::provider::types,
+            "stheno:host/streams@0.1.0": super::base::stheno::host::streams,
+        },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_files_part",
+        default_bindings_module: "stheno_sdk::bindings::files",
+    });
+}

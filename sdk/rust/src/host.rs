@@ -1,10 +1,14 @@
 //! What the host gives to every provider: a log, a clock, and bodies as
-//! handles. What reaches outside the process is not here; it needs a grant.
+//! handles. What reaches outside the process needs a grant: `folders`.
 
 use crate::bindings::base::stheno::host as raw;
 
 /// Bodies as handles; see the contract `stheno:host/streams`.
 pub use raw::streams;
+
+/// Granted folders as whole files and body handles; see the contract
+/// `stheno:folders`. Its use needs `grants.folders`.
+pub use crate::bindings::folders::stheno::folders::folders;
 
 /// Structured logging. The host adds the provider's name, cuts lines beyond
 /// 16 KiB and drops what is beyond the provider's rate.

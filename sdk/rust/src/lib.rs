@@ -95,6 +95,7 @@ pub mod analytics;
 pub mod bindings;
 pub mod cache;
 pub mod events;
+pub mod files;
 mod glob;
 mod host;
 pub mod locking;
@@ -106,7 +107,7 @@ pub mod store;
 mod units;
 
 pub use glob::Glob;
-pub use host::{clock, log, streams};
+pub use host::{clock, folders, log, streams};
 pub use provider::{Description, Error, Instances, Lifecycle, Result};
 pub use units::{Duration, Size, Whole};
 

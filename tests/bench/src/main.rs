@@ -8,6 +8,7 @@ mod analytics_local;
 mod cache_memory;
 mod events_durable;
 mod events_local;
+mod files_local;
 mod locking_local;
 mod measure;
 mod native;
@@ -48,6 +49,8 @@ enum Bench {
     EventsDurable,
     /// The analytics on their local provider, in files.
     AnalyticsLocal,
+    /// The files on their local provider.
+    FilesLocal,
     /// From `stheno up` to ready.
     Start,
 }
@@ -75,6 +78,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::AnalyticsLocal) {
         runtime.block_on(analytics_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::FilesLocal) {
+        runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

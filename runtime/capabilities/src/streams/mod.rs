@@ -36,20 +36,12 @@ fn typed(error: std::io::Error) -> Error {
 impl Host for Capabilities {
     async fn spool(&mut self) -> Result<(Resource<Writer>, Resource<Reader>), HostError> {
         let (writer, reader) = spool::new(self.shared.host_bytes.clone());
-        let full = |_| {
-            Error::Unavailable(format!(
-                "too many handles in one instance, at most {}; drop some, or raise \
-                 `limits.handles`",
-                self.shared.handles
-            ))
-        };
-        let writer = self.table.push(writer).map_err(full)?;
-        let full_reader = self.table.push(reader).map_err(full);
-        match full_reader {
+        let writer = self.table.push(writer).map_err(|_| self.full())?;
+        match self.table.push(reader) {
             Ok(reader) => Ok((writer, reader)),
-            Err(error) => {
+            Err(_) => {
                 self.table.delete(writer)?;
-                Err(error.into())
+                Err(self.full().into())
             }
         }
     }

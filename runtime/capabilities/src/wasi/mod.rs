@@ -32,6 +32,10 @@ pub(crate) fn context(shared: &Arc<Shared>) -> Result<WasiCtx, FolderError> {
         .stdout(Stdio::new(Arc::clone(shared), Level::Info))
         .stderr(Stdio::new(Arc::clone(shared), Level::Warn));
     for folder in shared.grants.folders() {
+        // It is there once something was written to it, through `folders`.
+        if shared.grants.are_made_on_use() && !folder.host.exists() {
+            continue;
+        }
         let permissions = match folder.mode {
             FolderMode::ReadOnly => FsPerms::ReadOnly,
             FolderMode::ReadWrite => FsPerms::ReadWrite,

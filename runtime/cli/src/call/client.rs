@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::HeaderMap;
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stheno::config::Token;
@@ -22,6 +23,15 @@ pub(super) struct Client {
 
 /// The text of an answer: empty where there is nothing to say.
 pub(super) struct Answer(String);
+
+/// A request with headers, and a body that may be a stream.
+pub(super) struct Sent<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -65,13 +75,21 @@ impl Client {
         query: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Response, Failure> {
+        let headers = HeaderMap::new();
+        self.send_body(Sent { method, path, query, headers, body: body.into() }).await
+    }
+
+    /// Sends a request as [`Client::send`] does, with all that it may have.
+    pub(super) async fn send_body(&self, sent: Sent<'_>) -> Result<Response, Failure> {
+        let Sent { method, path, query, headers, body } = sent;
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url.set_query(None);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request: RequestBuilder = self.http.request(method, url).body(body);
+        let mut request: RequestBuilder =
+            self.http.request(method, url).headers(headers).body(body);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -91,6 +109,11 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
         let response = self.send(method, path, query, body).await?;
+        self.read(response).await
+    }
+
+    /// The text of an answer.
+    pub(super) async fn read(&self, response: Response) -> Result<Answer, Failure> {
         response.text().await.map(Answer).map_err(|error| self.unanswered(&error))
     }
 

@@ -8,6 +8,7 @@ mod analytics;
 mod cache;
 mod client;
 mod events;
+mod files;
 mod locking;
 mod notifications;
 mod watch;
@@ -55,6 +56,8 @@ enum Function {
     #[command(flatten)]
     Locking(locking::Function),
     #[command(flatten)]
+    Files(files::Function),
+    #[command(flatten)]
     Notifications(notifications::Function),
     #[command(flatten)]
     Analytics(analytics::Function),
@@ -66,6 +69,7 @@ impl Call {
         match self.function {
             Function::Cache(function) => function.run(&client, self.json).await,
             Function::Events(function) => function.run(&client, self.json).await,
+            Function::Files(function) => function.run(&client, self.json).await,
             Function::Locking(function) => function.run(&client, self.json).await,
             Function::Notifications(function) => function.run(&client, self.json).await,
             Function::Analytics(function) => function.run(&client, self.json).await,

@@ -9,5 +9,6 @@
 
 mod call;
 mod check;
+mod files;
 mod stheno;
 mod up;

@@ -4,7 +4,14 @@ use stheno_config::{Config, ModuleName, Place};
 
 use crate::{env, parse};
 
-const LOCAL: &[&str] = &["cache-memory", "events-local", "notifications-local", "analytics-local"];
+const LOCAL: &[&str] = &[
+    "cache-memory",
+    "events-local",
+    "locking-local",
+    "files-local",
+    "notifications-local",
+    "analytics-local",
+];
 
 #[test]
 fn a_later_stage_points_at_the_line_or_the_nearest_there_is() {
@@ -35,8 +42,6 @@ fn a_later_stage_points_at_the_line_or_the_nearest_there_is() {
     assert_eq!((error.problems()[0].file.as_deref(), &*error.to_string()), (None, "m"));
 }
 
-const BUILTINS: &[&str] = &["cache-memory", "events-local", "locking-local"];
-
 #[test]
 fn an_unknown_builtin_is_shown_with_those_there_are() {
     let text =
@@ -52,12 +57,19 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
     assert!(problems[0].help.contains("did you mean `cache-memory`?"), "{error:?}");
     assert!(
         problems[1].help.contains(
-            "the built-in providers are: `cache-memory`, `events-local`, `locking-local`"
+            "the built-in providers are: `cache-memory`, `events-local`, `locking-local`, `files-local`"
         ),
         "{error:?}"
     );
     assert!(problems[1].help.contains("./provider.wasm"), "{error:?}");
-    let known = ["cache-memry", "kafka", "locking-local", "notifications-local", "analytics-local"];
+    let known = [
+        "cache-memry",
+        "kafka",
+        "locking-local",
+        "files-local",
+        "notifications-local",
+        "analytics-local",
+    ];
     assert!(config.check_builtins(&known).is_ok());
     assert!(Config::default().check_builtins(LOCAL).is_ok());
 }

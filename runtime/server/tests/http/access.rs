@@ -17,7 +17,7 @@ fn with_token() -> ServerConfig {
 }
 
 #[tokio::test]
-async fn without_the_token_nothing_but_health_is_answered() {
+async fn without_the_token_nothing_but_health_and_links_is_answered() {
     let server = Server::with(local(), with_token()).await;
     let document: Value = serde_json::from_str(&openapi_json().unwrap()).unwrap();
     let paths = document["paths"].as_object().unwrap().keys().map(String::as_str);
@@ -26,6 +26,10 @@ async fn without_the_token_nothing_but_health_is_answered() {
             let response = server.request(method.clone(), path, &[]).send().await.unwrap();
             if ["/livez", "/readyz"].contains(&path) {
                 assert_ne!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+            } else if path == "/v1/files/link" {
+                // It answers whoever has a link, and here nobody has one.
+                let status = response.status().as_u16();
+                assert!([400, 405].contains(&status), "{method} {path}: {status}");
             } else {
                 assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
                 assert_eq!(response.headers()["www-authenticate"], "Bearer");

@@ -99,6 +99,10 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         "GET /v1/events/dead-letters",
         "GET /v1/events/subscriptions",
         "GET /v1/events/watch",
+        "GET /v1/files/content",
+        "GET /v1/files/info",
+        "GET /v1/files/link",
+        "GET /v1/files/list",
         "GET /v1/locking/locks",
         "GET /v1/notifications/list",
         "GET /v1/notifications/notification",
@@ -122,6 +126,11 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         "POST /v1/events/publish",
         "POST /v1/events/pull",
         "POST /v1/events/settle",
+        "POST /v1/files",
+        "POST /v1/files/copy",
+        "POST /v1/files/delete",
+        "POST /v1/files/download-url",
+        "POST /v1/files/upload-url",
         "POST /v1/locking/acquire",
         "POST /v1/locking/extend",
         "POST /v1/locking/inspect",
@@ -131,6 +140,7 @@ async fn every_route_is_in_the_document_and_answers_as_a_route() {
         "POST /v1/notifications/send",
         "PUT /v1/cache/entry",
         "PUT /v1/events/subscription",
+        "PUT /v1/files/link",
     ];
     assert_eq!(all.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     for (method, path, operation) in operations(&served) {

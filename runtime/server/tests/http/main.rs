@@ -12,6 +12,7 @@ mod cache;
 mod consume;
 mod document;
 mod events;
+mod files;
 mod health;
 mod locking;
 mod notifications;

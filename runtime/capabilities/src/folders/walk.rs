@@ -1,0 +1,90 @@
+//! Listing a folder in the order of its paths, a page at a time.
+//!
+//! A folder of the file system has no order, so each page looks at every name
+//! that may be on it; memory is bounded by the page, whatever the folder holds.
+
+use std::collections::BinaryHeap;
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+
+use super::OWN;
+
+struct Search<'a> {
+    prefix: &'a str,
+    after: Option<&'a str>,
+    limit: usize,
+    /// The first paths found so far, the last of them on top.
+    found: BinaryHeap<String>,
+}
+
+/// The first `limit` regular files whose path begins with `prefix` and comes
+/// after `after`.
+pub(super) fn first(
+    dir: &Dir,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> io::Result<Vec<String>> {
+    let mut search = Search { prefix, after, limit, found: BinaryHeap::new() };
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        search.look(dir, &folder, &mut folders)?;
+    }
+    Ok(search.found.into_sorted_vec())
+}
+
+impl Search<'_> {
+    fn look(&mut self, dir: &Dir, folder: &str, folders: &mut Vec<String>) -> io::Result<()> {
+        let entries = match folder {
+            "" => dir.entries(),
+            folder => dir.read_dir(Path::new(folder)),
+        };
+        let entries = match entries {
+            // It was removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            // No path of a guest has such a name.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type()?;
+            if kind.is_file() {
+                self.take(format!("{folder}{name}"));
+            } else if kind.is_dir() && !(folder.is_empty() && name == OWN) {
+                let inner = format!("{folder}{name}/");
+                if self.may_hold(&inner) {
+                    folders.push(inner);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: String) {
+        let wanted =
+            path.starts_with(self.prefix) && self.after.is_none_or(|after| path.as_str() > after);
+        if !wanted || !self.is_early(&path) {
+            return;
+        }
+        self.found.push(path);
+        if self.found.len() > self.limit {
+            self.found.pop();
+        }
+    }
+
+    /// Whether `path` may still be among the first.
+    fn is_early(&self, path: &str) -> bool {
+        self.found.len() < self.limit || self.found.peek().is_none_or(|last| path < last.as_str())
+    }
+
+    /// Whether a path below `folder` may be wanted.
+    fn may_hold(&self, folder: &str) -> bool {
+        let fits = folder.starts_with(self.prefix) || self.prefix.starts_with(folder);
+        // All paths below it come before `after`, unless that is below it too.
+        let late = self.after.is_none_or(|after| folder > after || after.starts_with(folder));
+        fits && late && self.is_early(folder)
+    }
+}

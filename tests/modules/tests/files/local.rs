@@ -1,0 +1,60 @@
+//! What only a provider on a folder promises: whatever else lies there.
+
+use stheno::{ErrorKind, NewFile};
+
+use crate::Subject;
+
+for_every_provider![
+    a_link_in_the_folder_that_leads_out_is_no_file,
+    what_others_put_into_the_folder_is_left_alone,
+    what_a_crash_left_is_removed_at_the_next_start,
+    a_file_that_was_damaged_is_not_there,
+];
+
+async fn a_link_in_the_folder_that_leads_out_is_no_file(s: Subject) {
+    let stored = s.put("real", b"real").await;
+    let outside = tempfile::tempdir().unwrap();
+    // Even what would be a file of the store, outside.
+    std::fs::copy(s.folder.path().join(&stored.key), outside.path().join("file")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), s.folder.path().join("out")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("file"), s.folder.path().join("link")).unwrap();
+    for key in ["link", "out/file"] {
+        assert!(s.files.get(key).await.is_err(), "{key}");
+        assert!(s.files.stat(key).await.is_err(), "{key}");
+    }
+    // Through the folder nothing can be stored or removed either.
+    let escaping = s.files.put_bytes(NewFile::new("out/new"), b"x").await;
+    assert_eq!(escaping.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(s.files.delete(["out/file"]).await.unwrap()[0].is_err());
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    assert_eq!(s.keys("", 10).await, [stored.key]);
+}
+
+async fn what_others_put_into_the_folder_is_left_alone(s: Subject) {
+    std::fs::write(s.folder.path().join("notes.txt"), "mine").unwrap();
+    std::fs::write(s.folder.path().join(".hidden"), "mine").unwrap();
+    let stored = s.put("a", b"a").await;
+    let s = s.restarted().await;
+    assert_eq!(s.keys("", 1).await, [stored.key]);
+    let error = s.files.get("notes.txt").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read(s.folder.path().join("notes.txt")).unwrap(), b"mine");
+}
+
+async fn what_a_crash_left_is_removed_at_the_next_start(s: Subject) {
+    let stored = s.put("a", b"a").await;
+    let left = s.folder.path().join(".stheno/half-written");
+    std::fs::write(&left, "half").unwrap();
+    let s = s.restarted().await;
+    assert!(!left.exists());
+    assert_eq!(s.read(&stored.key).await, b"a");
+}
+
+async fn a_file_that_was_damaged_is_not_there(s: Subject) {
+    let stored = s.put("a", b"some bytes").await;
+    let path = s.folder.path().join(&stored.key);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    assert_eq!(s.files.get(&stored.key).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(s.keys("", 10).await.is_empty());
+}
