@@ -171,3 +171,22 @@ pub mod files {
         Access, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Span, Upload,
     };
 }
+
+/// The workflows module's interface.
+pub mod workflows {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world workflows { export stheno:workflows/workflows@0.1.0; }",
+        world: "stheno:host-side/workflows",
+        exports: { default: async },
+        with: { "stheno:provider/types": crate::base::stheno::provider::types },
+        require_store_data_send: true,
+    });
+
+    pub use exports::stheno::workflows::workflows::{
+        Action, Cadence, Cause, CauseKind, Condition, Cron, Definition, Ended, Failure, Fault,
+        Filter, Outcome, Overlap, Pulled, Retries, RunDetail, RunPage, RunState, RunStatus,
+        ScheduleDefinition, ScheduleStatus, Selector, Settled, Source, StartRequest, Started, Step,
+        StepState, StepStatus, Task, Test, Verdict, Work, WorkflowStatus,
+    };
+}
