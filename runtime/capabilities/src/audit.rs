@@ -76,6 +76,14 @@ pub const CAPABILITIES: &[Capability] = &[
             covered: |grants| !grants.sockets().is_empty(),
         },
     },
+    Capability {
+        name: "redis",
+        imports: &["stheno:redis/redis"],
+        grant: Grant::Needed {
+            line: "grants.redis.default = { url = \"${REDIS_URL}\", prefix = \"shop:cache:\" }",
+            covered: |grants| !grants.redis().is_empty(),
+        },
+    },
     // Why there are two of them: see the module `store`.
     Capability { name: "store", imports: &["stheno:store/types"], grant: Grant::Free },
     Capability {

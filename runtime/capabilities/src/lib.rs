@@ -32,6 +32,7 @@ mod audit;
 pub mod clock;
 mod folders;
 mod log;
+mod redis;
 mod store;
 mod streams;
 mod wasi;
@@ -47,6 +48,7 @@ pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
 pub use folders::Folders;
 pub use log::{RateLimit, one_line};
+pub use redis::{Redis, acl_line};
 pub use store::Stores;
 pub use streams::HostBytes;
 
@@ -68,6 +70,8 @@ pub struct Shared {
     pub handles: usize,
     /// The stores that it was granted.
     pub stores: Stores,
+    /// The Redis bindings that it was granted.
+    pub redis: Redis,
 }
 
 impl Shared {
@@ -75,21 +79,26 @@ impl Shared {
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
-        Self::with(name, grants, stores, limits, clock)
+        let redis = Redis::granted_by(name, &grants);
+        Self::with(name, grants, stores, redis, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
-    /// can be reached that is granted. Stores are there, empty and in memory, so
-    /// that the provider is what it would be.
+    /// can be reached that is granted. Stores are there, empty and in memory, and
+    /// Redis bindings, behind which no server answers, so that the provider is what
+    /// it would be.
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
-        Self::with(name, Grants::default(), Stores::in_memory(grants), limits, clock)
+        let stores = Stores::in_memory(grants);
+        let redis = Redis::out_of_reach(name, grants);
+        Self::with(name, Grants::default(), stores, redis, limits, clock)
     }
 
     fn with(
         name: &str,
         grants: Grants,
         stores: Stores,
+        redis: Redis,
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
@@ -98,6 +107,7 @@ impl Shared {
             folders: Folders::new(&grants),
             grants,
             stores,
+            redis,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
             handles: limits.handles.get() as usize,
@@ -113,6 +123,8 @@ pub struct Capabilities {
     table: ResourceTable,
     /// Which stores the instance has opened; handles are places in it.
     stores: Vec<Arc<store::Opened>>,
+    /// As `stores`, for Redis bindings.
+    redis: Vec<Arc<redis::Binding>>,
 }
 
 impl Capabilities {
@@ -125,7 +137,7 @@ impl Capabilities {
         let wasi = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
-        Ok(Self { shared, wasi, table, stores: Vec::new() })
+        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new() })
     }
 
     /// What the instance shares with its siblings.
@@ -222,6 +234,7 @@ pub fn add_to_linker<T: WasiView + 'static>(
     base::stheno::store::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::redis::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }

@@ -271,6 +271,30 @@ impl<'e> Decoder<'e> {
         example: &str,
         parse: impl FnOnce(&str) -> Result<T, Why>,
     ) -> Option<T> {
+        self.parsed_as(node, what, example, |text| text.shown(), parse)
+    }
+
+    /// As [`Self::parsed`], for a string that may hold a secret: faults do not
+    /// show it.
+    pub(crate) fn secret<T>(
+        &mut self,
+        node: &Node<'_>,
+        what: &str,
+        example: &str,
+        parse: impl FnOnce(&str) -> Result<T, Why>,
+    ) -> Option<T> {
+        let shown = format!("`{}`", node.place.name());
+        self.parsed_as(node, what, example, |_| shown, parse)
+    }
+
+    fn parsed_as<T>(
+        &mut self,
+        node: &Node<'_>,
+        what: &str,
+        example: &str,
+        shown: impl FnOnce(&Text<'_>) -> String,
+        parse: impl FnOnce(&str) -> Result<T, Why>,
+    ) -> Option<T> {
         let text = self.text(node, &format!("a string with {what}"), example)?;
         match parse(&text.value) {
             Ok(value) => Some(value),
@@ -283,7 +307,7 @@ impl<'e> Decoder<'e> {
                     Why { help: Some(help), .. } => help,
                     _ => format!("write {what}, such as {example}"),
                 };
-                self.fault(node, format!("{} is not {what}: {}", text.shown(), why.reason), help);
+                self.fault(node, format!("{} is not {what}: {}", shown(&text), why.reason), help);
                 None
             }
         }

@@ -8,8 +8,9 @@ use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
 use crate::path::host_path;
+use crate::redis::{self, RedisGrant, RedisGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
-use crate::suggest;
+use crate::{ScriptDigest, suggest};
 
 const FOLDER_KEYS: &[&str] = &["host", "guest", "mode"];
 const EXAMPLE: &str = r#"grants = { sockets = ["127.0.0.1:6379"] }"#;
@@ -22,6 +23,7 @@ pub struct Grants {
     folders: Vec<FolderGrant>,
     sockets: Vec<SocketGrant>,
     stores: StoreGrants,
+    redis: RedisGrants,
     made_on_use: bool,
 }
 
@@ -32,7 +34,7 @@ pub struct DuplicateGuest(pub GuestPath);
 
 impl Grants {
     /// The keys in `stheno.toml`.
-    pub const KEYS: &'static [&'static str] = &["folders", "sockets", "store"];
+    pub const KEYS: &'static [&'static str] = &["folders", "sockets", "store", "redis"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -64,6 +66,24 @@ impl Grants {
     /// Grants a store, in place of any that has the label.
     pub fn add_store(&mut self, label: StoreLabel, store: StoreGrant) {
         self.stores.insert(label, store);
+    }
+
+    /// The granted Redis bindings.
+    pub fn redis(&self) -> &RedisGrants {
+        &self.redis
+    }
+
+    /// Grants a Redis binding, in place of any that has the label.
+    pub fn add_redis(&mut self, label: StoreLabel, redis: RedisGrant) {
+        self.redis.insert(label, redis);
+    }
+
+    /// Lets every Redis binding run these scripts: those of a provider that
+    /// travels inside the runtime.
+    pub fn add_redis_scripts(&mut self, scripts: &[ScriptDigest]) {
+        for redis in self.redis.values_mut() {
+            redis.scripts.extend(scripts.iter().cloned());
+        }
     }
 
     /// Grants a folder.
@@ -114,6 +134,9 @@ impl Grants {
         }
         if let Some(node) = section.get("store") {
             grants.stores = stores::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("redis") {
+            grants.redis = redis::decode(decoder, &node);
         }
         grants
     }

@@ -79,9 +79,9 @@
 //!
 //! No error of this crate shows the value of a variable, and no `Debug` shows
 //! a token or the value of an option. Errors show lines of the file, with the
-//! values of keys that sound secret masked; but other secrets that are written
-//! out in the file (a password within a URL) can be seen there, so they belong
-//! in variables.
+//! values of keys that sound secret masked, and passwords within URLs; but other
+//! secrets that are written out in the file can be seen there, so they belong in
+//! variables.
 
 mod bounded;
 mod config;
@@ -99,6 +99,8 @@ mod place;
 mod provider;
 mod public_url;
 mod quantity;
+mod redis;
+mod redis_url;
 mod runtime;
 mod secret;
 mod server;
@@ -126,6 +128,11 @@ pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use quantity::UnitError;
+pub use redis::{
+    RedisByteRate, RedisConnections, RedisGrant, RedisGrants, RedisInFlight, RedisMaxBytes,
+    RedisOperations, RedisPrefix, RedisPrefixError, RedisTimeout, ScriptDigest, ScriptDigestError,
+};
+pub use redis_url::{RedisServerAddress, RedisUrl, RedisUrlError};
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{LinkSecret, LinkSecretError, Secret, Token, TokenError};
 pub use server::{MaxBody, MaxFile, OpenWithoutToken, ServerConfig};

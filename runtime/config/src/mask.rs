@@ -88,7 +88,20 @@ fn in_value(
         }
         DeValue::String(string) if secret && !is_one_variable(string) => spans.push(span),
         DeValue::Integer(_) | DeValue::Float(_) if secret => spans.push(span),
+        DeValue::String(string) if string.contains("://") => in_url(span, text, spans),
         _ => {}
+    }
+}
+
+/// The user and password of a URL that is written out.
+fn in_url(span: Range<usize>, text: &str, spans: &mut Vec<Range<usize>>) {
+    let Some(written) = text.get(span.clone()) else { return };
+    let Some((scheme, rest)) = written.split_once("://") else { return };
+    if let Some((credentials, _)) = rest.rsplit_once('@')
+        && !is_one_variable(credentials)
+    {
+        let start = span.start + scheme.len() + "://".len();
+        spans.push(start..start + credentials.len());
     }
 }
 
@@ -101,6 +114,9 @@ fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
             })
         {
             spans.push(start + equals + 1..start + line.len());
+        }
+        if line.contains("://") {
+            in_url(start..start + line.len(), text, spans);
         }
         start += line.len();
     }
@@ -130,6 +146,22 @@ mod tests {
     fn a_variable_is_no_secret() {
         let text = "token = \"${STHENO_TOKEN}\"\n";
         assert_eq!(mask(text), text);
+    }
+
+    #[test]
+    fn the_password_within_a_url_is_covered() {
+        for text in [
+            "url = \"redis://app:hunter2@host/1\"",
+            "url = \"redis://:hunter2@host\"\nprefix = 'x'",
+            "urls = [\"redis://hunter2@host\"]",
+            "url = \"redis://app:hunt@hunter2@host",
+            "url = redis://app:hunter2@host",
+        ] {
+            let shown = mask(text);
+            assert!(!shown.contains("hunter2") && shown.contains("@host"), "{shown}");
+        }
+        let open = "url = \"redis://host:6379/a@b\"";
+        assert!(mask(open).contains("redis://"));
     }
 
     #[test]

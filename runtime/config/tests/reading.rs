@@ -32,6 +32,7 @@ options = { ttl = "30s", on = true, n = -3, big = 0xffff_ffff_ffff_ffff, f = 1.5
 folders = [{ host = "./data", guest = "/data/" }, { host = "/srv", guest = "/srv", mode = "read-write" }]
 sockets = ["127.0.0.1:6379", "[::1]:6379"]
 store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
+redis = { default = { url = "redis://app:${A}@cache:6380/2", prefix = "shop:", timeout = "1s", in_flight = 7, scripts = ["0000000000000000000000000000000000000000000000000000000000000000"] } }
 
 [modules.cache.limits]
 memory = "128MiB"
@@ -104,6 +105,15 @@ fn every_documented_key_is_read() {
         stores,
         [("default", PathBuf::from("/etc/stheno/data/store.redb"), ByteSize::gib(1))]
     );
+
+    let redis: Vec<_> = cache.grants.redis().iter().collect();
+    let [(label, redis)] = redis[..] else { panic!("{redis:?}") };
+    assert_eq!((label.as_str(), redis.prefix.as_str()), ("default", "shop:"));
+    assert_eq!(redis.url.to_string(), "redis://cache:6380/2");
+    assert_eq!(redis.url.password().unwrap().expose_secret(), "alpha");
+    assert_eq!((redis.timeout.get(), redis.in_flight.get()), (Duration::from_secs(1), 7));
+    assert_eq!(redis.connections.get(), 8);
+    assert_eq!(redis.scripts.first().unwrap().as_str(), "0".repeat(64));
 
     let Limits {
         memory,

@@ -153,6 +153,32 @@ pub mod folders {
     pub use stheno::folders::folders::*;
 }
 
+/// Redis within a granted prefix, for providers that import it.
+pub mod redis {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world redis { import stheno:redis/redis@0.1.0; }",
+        world: "stheno:host-side/redis",
+        imports: {
+            "stheno:redis/redis.open": trappable,
+            "stheno:redis/redis.[method]binding.load-script": trappable,
+            default: async | trappable,
+        },
+        with: {
+            "stheno:provider/types": crate::base::stheno::provider::types,
+            "stheno:redis/redis.binding": crate::redis::Handle,
+        },
+        trappable_error_type: { "stheno:provider/types.error" => crate::HostError },
+    });
+
+    pub use stheno::redis::redis::*;
+
+    /// A binding that an instance has opened: its place among those that the
+    /// `redis` capability keeps for the instance.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Handle(pub usize);
+}
+
 /// The files module's interface.
 pub mod files {
     wasmtime::component::bindgen!({

@@ -1,0 +1,253 @@
+//! Watches how large replies are, before anything holds them in memory.
+//!
+//! A key can hold half a gigabyte, and a client that reads a reply holds all of
+//! it. So the bytes are looked at on their way in: only the lengths, which stand
+//! at the beginning of each part. A reply that is or says it will be larger than
+//! allowed is an error of the connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connection whose replies are measured.
+pub(super) struct Metered<S> {
+    stream: S,
+    meter: Meter,
+    received: Arc<AtomicU64>,
+}
+
+impl<S> Metered<S> {
+    /// `received` counts the bytes that have come in.
+    pub(super) fn new(stream: S, max_bytes: u64, received: Arc<AtomicU64>) -> Self {
+        Self { stream, meter: Meter::new(max_bytes), received }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.received.fetch_add(new.len() as u64, Ordering::Relaxed);
+        Poll::Ready(self.meter.see(new).map_err(|TooLarge| io::Error::other(TooLarge::TEXT)))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A reply is larger than allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
+impl TooLarge {
+    /// How the error is known again once it has gone through the client.
+    pub(super) const TEXT: &'static str = "a reply is larger than max_bytes";
+}
+
+/// Where in the stream of replies one is.
+struct Meter {
+    max_bytes: u64,
+    /// Of the reply under way.
+    bytes: u64,
+    /// Parts that are still to come in it.
+    parts: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// At the beginning of a part.
+    Kind,
+    /// Within its first line; the number that stands there, if one does.
+    Line { kind: u8, number: u64, negative: bool },
+    /// Within its bytes.
+    Bytes { left: u64 },
+}
+
+impl Meter {
+    fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, bytes: 0, parts: 1, state: State::Kind }
+    }
+
+    fn see(&mut self, mut new: &[u8]) -> Result<(), TooLarge> {
+        while let Some((&byte, rest)) = new.split_first() {
+            let taken = match &mut self.state {
+                State::Kind => {
+                    self.state = State::Line { kind: byte, number: 0, negative: false };
+                    1
+                }
+                State::Line { kind, number, negative } => match byte {
+                    b'\n' => {
+                        let (kind, negative) = (*kind, *negative);
+                        let number = if negative { 0 } else { *number };
+                        self.line(kind, number, negative)?;
+                        1
+                    }
+                    b'0'..=b'9' => {
+                        *number = number.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+                        1
+                    }
+                    b'-' => {
+                        *negative = true;
+                        1
+                    }
+                    _ => 1,
+                },
+                State::Bytes { left } => {
+                    let taken = (*left).min(new.len() as u64);
+                    *left -= taken;
+                    if *left == 0 {
+                        self.part_ends();
+                    }
+                    taken as usize
+                }
+            };
+            self.bytes += taken as u64;
+            if self.bytes > self.max_bytes {
+                return Err(TooLarge);
+            }
+            new = if taken == 1 { rest } else { new.get(taken..).unwrap_or_default() };
+            if self.parts == 0 {
+                (self.parts, self.bytes) = (1, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first line of a part has ended.
+    fn line(&mut self, kind: u8, number: u64, negative: bool) -> Result<(), TooLarge> {
+        // What is announced counts at once; each element has some bytes.
+        if matches!(kind, b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|')
+            && number > self.max_bytes
+        {
+            return Err(TooLarge);
+        }
+        self.state = State::Kind;
+        match kind {
+            b'$' | b'=' | b'!' if !negative => self.state = State::Bytes { left: number + 2 },
+            b'*' | b'~' | b'>' => {
+                self.parts += number;
+                self.part_ends();
+            }
+            b'%' => {
+                self.parts += 2 * number;
+                self.part_ends();
+            }
+            // Attributes stand before the part that they belong to.
+            b'|' => self.parts += 2 * number,
+            _ => self.part_ends(),
+        }
+        Ok(())
+    }
+
+    fn part_ends(&mut self) {
+        self.state = State::Kind;
+        self.parts = self.parts.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sizes_pass(max: u64, replies: &[&str]) -> bool {
+        let mut meter = Meter::new(max);
+        replies.iter().all(|reply| meter.see(reply.as_bytes()).is_ok())
+    }
+
+    #[test]
+    fn replies_within_the_bound_pass_however_many() {
+        let replies = [
+            "+OK\r\n",
+            "$5\r\nhello\r\n",
+            "$-1\r\n",
+            "*-1\r\n",
+            "*0\r\n",
+            "_\r\n",
+            ":-42\r\n",
+            "*2\r\n$1\r\na\r\n:1\r\n",
+            "%1\r\n+a\r\n*1\r\n:1\r\n",
+            "|1\r\n+a\r\n+b\r\n+OK\r\n",
+            ",1.5\r\n",
+            "#t\r\n",
+            "-ERR 99999999999 no\r\n",
+            "=7\r\ntxt:abc\r\n",
+            "~1\r\n:1\r\n",
+            ">1\r\n+x\r\n",
+        ];
+        for _ in 0..100 {
+            assert!(sizes_pass(26, &replies));
+        }
+        let all = replies.concat().repeat(1_000);
+        assert_eq!(Meter::new(26).see(all.as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn one_that_is_larger_or_says_so_does_not() {
+        for large in [
+            "$101\r\n",
+            "*101\r\n",
+            "$99999999999999999999999\r\n",
+            "*2\r\n$60\r\n",
+            &format!("+{}", "x".repeat(101)),
+            &format!("*3\r\n{}", format!("$40\r\n{}\r\n", "x".repeat(40)).repeat(3)),
+        ] {
+            let mut meter = Meter::new(100);
+            let end = meter.see(large.as_bytes()).and_then(|()| meter.see(&[b'x'; 60]));
+            assert_eq!(end, Err(TooLarge), "{large:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_are_cut_changes_nothing(
+            sizes in proptest::collection::vec(0_usize..200, 1..20),
+            cuts in proptest::collection::vec(1_usize..50, 1..50),
+            max in 20_u64..250,
+        ) {
+            let replies: Vec<String> =
+                sizes.iter().map(|&size| format!("*2\r\n:1\r\n${size}\r\n{}\r\n", "x".repeat(size))).collect();
+            let largest = replies.iter().map(String::len).max().unwrap() as u64;
+            let bytes = replies.concat().into_bytes();
+            let mut meter = Meter::new(max);
+            let (mut rest, mut passed, mut cuts) = (bytes.as_slice(), true, cuts.iter().cycle());
+            while !rest.is_empty() && passed {
+                let cut = (*cuts.next().unwrap()).min(rest.len());
+                passed = meter.see(&rest[..cut]).is_ok();
+                rest = &rest[cut..];
+            }
+            prop_assert_eq!(passed, largest <= max);
+        }
+
+        #[test]
+        fn no_bytes_panic_it(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Meter::new(50).see(&bytes);
+        }
+    }
+}
