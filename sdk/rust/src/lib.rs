@@ -87,8 +87,8 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log, clock and store. What only one provider needs
-//! belongs to that provider.
+//! exports, options, units, globs, log, clock, store and Redis. What only one
+//! provider needs belongs to that provider.
 
 pub mod analytics;
 #[doc(hidden)]
@@ -103,6 +103,7 @@ pub mod notifications;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;
+pub mod redis;
 pub mod store;
 mod units;
 

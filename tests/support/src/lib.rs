@@ -1,5 +1,5 @@
-//! What several test suites need: where the built guests are, and what this
-//! process holds.
+//! What several test suites need: where the built guests are, what this process
+//! holds, and real servers.
 //!
 //! Nothing here knows the runtime, so that every crate of the workspace may use
 //! it in its tests. Helpers that start a runtime belong to the suite that does.
@@ -8,6 +8,8 @@
 
 mod guests;
 mod process;
+mod redis;
 
 pub use guests::{compile_cache, guest, guest_bytes};
 pub use process::Footprint;
+pub use redis::{RedisClient, RedisServer};

@@ -207,6 +207,9 @@ const LONGEST: usize = 24;
 /// What is known of the command with this name, in either case, with this first
 /// argument.
 pub(super) fn find(name: &[u8], first: Option<&[u8]>) -> Option<Spec> {
+    if name.contains(&b' ') {
+        return None;
+    }
     let mut text = [0_u8; LONGEST];
     let mut length = 0;
     let mut add = |part: &[u8]| {

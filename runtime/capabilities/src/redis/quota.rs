@@ -15,13 +15,14 @@ impl Quota {
         Self { per_second, level: Mutex::new((Instant::now(), per_second)) }
     }
 
-    /// Takes `amount`, if there is anything left. One that is larger than what is
-    /// left is let through and paid for by those after it: or it never could be.
+    /// Takes `amount`, if it is there. What is more than comes in a second waits
+    /// for a full bucket and is paid for by those after it: or it never could be.
     pub(super) fn take(&self, amount: usize) -> bool {
+        let (amount, full) = (amount as f64, self.per_second);
         self.with(|level| {
-            let may = *level > 0.0;
+            let may = *level >= amount.min(full);
             if may {
-                *level -= amount as f64;
+                *level -= amount;
             }
             may
         })

@@ -152,6 +152,14 @@ fn a_wrong_type_shows_a_right_line() {
             &[("`default` must be a table", "write store.default = {")],
         ),
         (
+            "[modules.cache.grants]\nredis.default = «\"redis://a\"",
+            &[("`default` must be a table", "write redis.default = {")],
+        ),
+        (
+            "[modules.cache.grants]\nredis.default = { url = \"redis://a\", prefix = \"a\", in_flight = «\"x\" }",
+            &[("`in_flight` must be a whole number", "write in_flight = 1024")],
+        ),
+        (
             "[modules.cache.limits]\ninstances = «\"8\"",
             &[("`instances` must be a whole number, but is a string", "write instances = 8")],
         ),
@@ -237,6 +245,22 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
         (
             "[modules.cache.grants]\nsockets = [«\"0.0.0.0:80\"]",
             &[("not the address of one machine", "")],
+        ),
+        (
+            "[modules.cache.grants]\nredis.default = «{ url = \"redis://a\" }",
+            &[("the binding has no `prefix`", "write redis.default = {")],
+        ),
+        (
+            "[modules.cache.grants]\nredis.default = { url = «\"rediss://a\", prefix = «\"a*\" }",
+            &[("TLS (`rediss://`) is not supported", "tunnel"), ("\"a*\" is not a prefix", "shop:cache:")],
+        ),
+        (
+            "[modules.cache.grants]\nredis.default = { url = «\"redis://a,b\", prefix = \"a\" }",
+            &[("Redis Cluster", "URL of one server")],
+        ),
+        (
+            "[modules.cache.grants]\nredis.default = { url = \"redis://a\", prefix = \"a\", timeout = «\"2h\", scripts = [«\"abc\"] }",
+            &[("`timeout` must lie between 10ms and 1m", "the default"), ("\"abc\" is not a SHA-256", "lower-case hex")],
         ),
         (
             "[modules.cache.grants]\nstore.default = «{ path = \"a.redb\" }",
