@@ -9,6 +9,7 @@
 //! that cannot be understood. What was asked for goes to stdout, everything else
 //! to stderr.
 
+mod acl;
 mod call;
 mod check;
 mod config;
@@ -39,6 +40,8 @@ enum Command {
     Up(up::Up),
     /// Check the config and start each provider in an empty sandbox, without serving
     Check(check::Check),
+    /// Print the rule that makes each granted Redis enforce the grant itself
+    Acl(acl::Acl),
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),
     /// Call a module of a running `stheno up`
@@ -49,7 +52,7 @@ enum Command {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = match &cli.command {
-        Command::Up(_) => false,
+        Command::Up(_) | Command::Acl(_) => false,
         Command::Check(check) => check.json,
         Command::Inspect(inspect) => inspect.json,
         Command::Call(call) => call.json,
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
     let result = match cli.command {
         Command::Up(up) => up.run().await,
         Command::Check(check) => check.run().await,
+        Command::Acl(acl) => acl.run(),
         Command::Inspect(inspect) => inspect.run().await,
         Command::Call(call) => call.run().await,
     };

@@ -10,7 +10,7 @@ use crate::decode::{Decoder, Node, Why};
 use crate::path::host_path;
 use crate::redis::{self, RedisGrant, RedisGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
-use crate::{ScriptDigest, suggest};
+use crate::suggest;
 
 const FOLDER_KEYS: &[&str] = &["host", "guest", "mode"];
 const EXAMPLE: &str = r#"grants = { sockets = ["127.0.0.1:6379"] }"#;
@@ -76,14 +76,6 @@ impl Grants {
     /// Grants a Redis binding, in place of any that has the label.
     pub fn add_redis(&mut self, label: StoreLabel, redis: RedisGrant) {
         self.redis.insert(label, redis);
-    }
-
-    /// Lets every Redis binding run these scripts: those of a provider that
-    /// travels inside the runtime.
-    pub fn add_redis_scripts(&mut self, scripts: &[ScriptDigest]) {
-        for redis in self.redis.values_mut() {
-            redis.scripts.extend(scripts.iter().cloned());
-        }
     }
 
     /// Grants a folder.

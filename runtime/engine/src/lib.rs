@@ -75,7 +75,7 @@ pub use module::{
 };
 pub use provider::Provider;
 pub use single::Welcome;
-pub use stheno_capabilities::{Clock, ManualClock};
+pub use stheno_capabilities::{Clock, ManualClock, acl_line};
 
 use compiled::CompileCache;
 

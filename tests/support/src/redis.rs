@@ -63,7 +63,8 @@ impl RedisServer {
     }
 
     fn try_start(&mut self) -> bool {
-        const SCRIPT: &str = r#"redis-server "$@" & echo "$!"; cat >/dev/null; kill -9 "$!""#;
+        const SCRIPT: &str =
+            r#"redis-server "$@" & echo "$!"; cat >/dev/null; kill -9 "$!"; wait "$!""#;
         let port = self.port.to_string();
         let mut keeper = Command::new("sh")
             .args(["-c", SCRIPT, "redis"])
@@ -78,7 +79,8 @@ impl RedisServer {
         let mut lines = BufReader::new(keeper.stdout.take().expect("it is piped")).lines();
         let server = lines.next().and_then(Result::ok).expect("the shell says the number");
         // The lines end when the server does.
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept"));
+        let ready =
+            lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept"));
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let mut running = Running { keeper, server };
         if ready {

@@ -42,9 +42,7 @@ impl Positions {
 
     fn contains(&self, at: usize) -> bool {
         self.single == Some(at)
-            || (at >= self.first
-                && at < self.end
-                && (at - self.first).is_multiple_of(self.step))
+            || (at >= self.first && at < self.end && (at - self.first).is_multiple_of(self.step))
     }
 }
 
@@ -192,7 +190,9 @@ fn scan(args: &[Vec<u8>]) -> Result<Scan<'_>, Error> {
 fn copy_options(args: &[Vec<u8>]) -> Result<(), Error> {
     for option in args.get(3..).unwrap_or_default() {
         if option.eq_ignore_ascii_case(b"DB") {
-            return Err(Error::Denied("COPY with DB is not allowed: it reaches another database".into()));
+            return Err(Error::Denied(
+                "COPY with DB is not allowed: it reaches another database".into(),
+            ));
         }
         if !option.eq_ignore_ascii_case(b"REPLACE") {
             return Err(invalid("COPY: its one option is REPLACE"));
@@ -295,7 +295,8 @@ pub(super) fn write_key(cmd: &mut Cmd, prefix: &str, key: &[u8]) {
 
 /// A number as Redis reads one: digits, without sign and leading zeros.
 fn whole(text: &[u8]) -> Option<u64> {
-    let digits = text.iter().all(u8::is_ascii_digit) && (text.len() == 1 || !text.starts_with(b"0"));
+    let digits =
+        text.iter().all(u8::is_ascii_digit) && (text.len() == 1 || !text.starts_with(b"0"));
     digits.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
@@ -316,7 +317,9 @@ fn unknown(name: &[u8], first: Option<&[u8]>) -> String {
     if let Some(reason) = commands::reason(name) {
         return format!("{shown} is not allowed, whatever is granted: {reason}");
     }
-    let first = first.and_then(word).filter(|_| commands::all().any(|spec| spec.name.starts_with(&format!("{shown} "))));
+    let first = first
+        .and_then(word)
+        .filter(|_| commands::all().any(|spec| spec.name.starts_with(&format!("{shown} "))));
     let shown = first.map_or(shown.clone(), |first| format!("{shown} {first}"));
     format!(
         "{shown} is not allowed, whatever is granted: it is not among the commands whose keys the host \

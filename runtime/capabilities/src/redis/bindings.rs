@@ -232,12 +232,12 @@ impl Binding {
             return Err(Error::Unavailable("no server is reached during a check".into()));
         }
         let beyond = |key: &str, value: &dyn std::fmt::Display| {
-            Error::Unavailable(format!("more than {key} = {value} of the Redis binding; try again later"))
+            Error::Unavailable(format!(
+                "more than {key} = {value} of the Redis binding; try again later"
+            ))
         };
-        let _permit = self
-            .in_flight
-            .try_acquire()
-            .map_err(|_| beyond("in_flight", &self.grant.in_flight))?;
+        let _permit =
+            self.in_flight.try_acquire().map_err(|_| beyond("in_flight", &self.grant.in_flight))?;
         if !self.operations.take(request.commands.len()) {
             return Err(beyond("operations_per_second", &self.grant.operations_per_second));
         }
@@ -290,7 +290,9 @@ impl Binding {
         let live = &alone.live;
         let mut look = Pipeline::with_capacity(1 + conditions.len());
         let mut watch = redis::cmd("WATCH");
-        conditions.iter().for_each(|condition| write_key(&mut watch, self.prefix(), &condition.key));
+        conditions
+            .iter()
+            .for_each(|condition| write_key(&mut watch, self.prefix(), &condition.key));
         look.add_command(watch);
         for condition in conditions {
             let mut get = redis::cmd("GET");
@@ -419,7 +421,8 @@ impl Binding {
         };
         let Some(source) = source else {
             return Err(self.denied(Error::Denied(
-                "EVALSHA names no script that `load-script` has taken; it goes by the SHA-256".into(),
+                "EVALSHA names no script that `load-script` has taken; it goes by the SHA-256"
+                    .into(),
             )));
         };
         let mut load = Pipeline::new();

@@ -221,7 +221,9 @@ pub(super) fn find(name: &[u8], first: Option<&[u8]>) -> Option<Spec> {
     };
     let end = add(name)?;
     // Only of these do subcommands name their keys.
-    if [&b"OBJECT"[..], b"MEMORY", b"XGROUP", b"XINFO"].iter().any(|it| it.eq_ignore_ascii_case(name))
+    if [&b"OBJECT"[..], b"MEMORY", b"XGROUP", b"XINFO"]
+        .iter()
+        .any(|it| it.eq_ignore_ascii_case(name))
     {
         add(b" ")?;
         let end = add(first?)?;
@@ -257,7 +259,18 @@ mod tests {
 
     #[test]
     fn a_name_that_only_resembles_one_is_none() {
-        for name in ["", " GET", "GET ", "GET\0", "GETT", "GE", "XGROUP", "XGROUP CREATE", "|", "object|freq"] {
+        for name in [
+            "",
+            " GET",
+            "GET ",
+            "GET\0",
+            "GETT",
+            "GE",
+            "XGROUP",
+            "XGROUP CREATE",
+            "|",
+            "object|freq",
+        ] {
             assert!(find(name.as_bytes(), None).is_none(), "{name:?}");
         }
         assert!(find(b"OBJECT", Some(b"HELP")).is_none());

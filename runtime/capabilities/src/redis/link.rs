@@ -136,7 +136,8 @@ impl Link {
         match self.connect().await {
             Ok(live) => {
                 let live = Arc::new(live);
-                *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+                *self.shared.write().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Arc::clone(&live));
                 *pause = Pause::default();
                 Ok(live)
             }
@@ -183,7 +184,9 @@ impl Link {
                     stream.set_nodelay(true)?;
                     self.set_up(stream).await
                 }
-                RedisServerAddress::Unix(path) => self.set_up(UnixStream::connect(path).await?).await,
+                RedisServerAddress::Unix(path) => {
+                    self.set_up(UnixStream::connect(path).await?).await
+                }
             }
         };
         match tokio::time::timeout(limit, connect).await {
@@ -204,9 +207,8 @@ impl Link {
         let received = Arc::new(AtomicU64::new(0));
         let stream = Metered::new(stream, self.max_bytes, Arc::clone(&received));
         // Deadlines are the caller's: one command may wait longer than another.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(512);
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(512);
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&self.info, stream, config).await?;
         Ok(Live {
@@ -221,12 +223,12 @@ impl Link {
     fn cannot(&self, error: &RedisError) -> Error {
         let shown = &self.shown;
         match error.code() {
-            Some("WRONGPASS" | "NOAUTH" | "NOPERM") => Error::Unavailable(format!(
-                "{shown} does not take the user and password of `url`"
-            )),
-            _ if matches!(error.kind(), ErrorKind::AuthenticationFailed) => Error::Unavailable(
-                format!("{shown} does not take the user and password of `url`"),
-            ),
+            Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
+                Error::Unavailable(format!("{shown} does not take the user and password of `url`"))
+            }
+            _ if matches!(error.kind(), ErrorKind::AuthenticationFailed) => {
+                Error::Unavailable(format!("{shown} does not take the user and password of `url`"))
+            }
             _ => Error::Unavailable(format!("{shown} cannot be reached: {}", plain(error))),
         }
     }
@@ -237,7 +239,8 @@ impl Link {
         if error.to_string().contains(TooLarge::TEXT) {
             return Error::Unavailable(format!(
                 "{}, {} bytes; ask for less at a time, or raise it",
-                TooLarge::TEXT, self.max_bytes
+                TooLarge::TEXT,
+                self.max_bytes
             ));
         }
         Error::Unavailable(format!(

@@ -63,7 +63,8 @@ fn flatten(value: Value, prefix: &str, parts: &mut Vec<Part>) {
 /// Takes the prefix off the keys of a reply. One that has none is none of this
 /// binding's, and no reply should hold it.
 fn stripped(mut value: Value, spec: Spec, prefix: &str) -> Result<Value, Error> {
-    let strange = || Error::Internal(format!("{}: the reply is not of the shape that is known", spec.name));
+    let strange =
+        || Error::Internal(format!("{}: the reply is not of the shape that is known", spec.name));
     match (spec.replies, &mut value) {
         (Replies::Plain, _) | (Replies::KeyFirst | Replies::ByStream, Value::Nil) => {}
         (Replies::KeyFirst, Value::Array(items)) => {

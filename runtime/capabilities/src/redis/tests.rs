@@ -98,8 +98,10 @@ fn the_table_is_what_the_server_itself_says() {
     let told = told_by_the_server();
     assert!(told.len() > 300, "{}", told.len());
     for spec in commands::all() {
-        let (_, flags, positions) =
-            told.iter().find(|(name, ..)| name == spec.name).unwrap_or_else(|| panic!("{}", spec.name));
+        let (_, flags, positions) = told
+            .iter()
+            .find(|(name, ..)| name == spec.name)
+            .unwrap_or_else(|| panic!("{}", spec.name));
         let flagged = |flag: &str| flags.split(',').any(|it| it == flag);
         let expected = match spec.keys {
             Keys::None | Keys::Scan => [0, 0, 0],
@@ -111,7 +113,12 @@ fn the_table_is_what_the_server_itself_says() {
         // Where keys stand elsewhere the server says so, and never otherwise.
         let moves = matches!(spec.keys, Keys::Counted { .. } | Keys::Streams { .. } | Keys::Script);
         assert_eq!(flagged("movablekeys"), moves, "{}: {flags}", spec.name);
-        assert_eq!(flagged("blocking"), spec.waits != commands::Waits::No, "{}: {flags}", spec.name);
+        assert_eq!(
+            flagged("blocking"),
+            spec.waits != commands::Waits::No,
+            "{}: {flags}",
+            spec.name
+        );
         for never in ["admin", "pubsub"] {
             assert!(!flagged(never), "{}: {flags}", spec.name);
         }
@@ -120,58 +127,133 @@ fn the_table_is_what_the_server_itself_says() {
 
 /// Forms of every kind of key position, each good for the server.
 const FORMS: &[&str] = &[
-    "GET k", "set k v EX 10 GET", "MGET a b a", "MSET a 1 b 2", "DEL a b c", "BITOP AND d a b",
-    "COPY a b REPLACE", "RENAME a b", "LMOVE a b LEFT RIGHT", "SMOVE a b m",
-    "GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 1 m", "ZRANGESTORE a b 0 1",
-    "ZUNIONSTORE d 2 a b WEIGHTS 1 2", "ZINTER 2 a b WITHSCORES", "SINTERCARD 1 a LIMIT 1",
-    "LMPOP 2 a b LEFT COUNT 1", "ZMPOP 1 a MIN", "BLMPOP 1 2 a b LEFT", "BZMPOP 1 1 a MAX",
-    "BLPOP a b 1", "BRPOP a 0.5", "BZPOPMIN a b 1", "BLMOVE a b LEFT LEFT 1",
-    "XREAD STREAMS a b 0 0", "XREAD COUNT 1 BLOCK 5 STREAMS a 0",
-    "XREADGROUP GROUP g c COUNT 2 NOACK STREAMS a >", "XREADGROUP GROUP streams streams STREAMS a >",
-    "XGROUP CREATE k g $ MKSTREAM", "XINFO STREAM k FULL", "OBJECT ENCODING k",
-    "MEMORY USAGE k SAMPLES 1", "EVALSHA f 2 a b x", "EVALSHA f 0 x", "XADD k * f v",
-    "PFMERGE d a b", "LCS a b LEN",
+    "GET k",
+    "set k v EX 10 GET",
+    "MGET a b a",
+    "MSET a 1 b 2",
+    "DEL a b c",
+    "BITOP AND d a b",
+    "COPY a b REPLACE",
+    "RENAME a b",
+    "LMOVE a b LEFT RIGHT",
+    "SMOVE a b m",
+    "GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 1 m",
+    "ZRANGESTORE a b 0 1",
+    "ZUNIONSTORE d 2 a b WEIGHTS 1 2",
+    "ZINTER 2 a b WITHSCORES",
+    "SINTERCARD 1 a LIMIT 1",
+    "LMPOP 2 a b LEFT COUNT 1",
+    "ZMPOP 1 a MIN",
+    "BLMPOP 1 2 a b LEFT",
+    "BZMPOP 1 1 a MAX",
+    "BLPOP a b 1",
+    "BRPOP a 0.5",
+    "BZPOPMIN a b 1",
+    "BLMOVE a b LEFT LEFT 1",
+    "XREAD STREAMS a b 0 0",
+    "XREAD COUNT 1 BLOCK 5 STREAMS a 0",
+    "XREADGROUP GROUP g c COUNT 2 NOACK STREAMS a >",
+    "XREADGROUP GROUP streams streams STREAMS a >",
+    "XGROUP CREATE k g $ MKSTREAM",
+    "XINFO STREAM k FULL",
+    "OBJECT ENCODING k",
+    "MEMORY USAGE k SAMPLES 1",
+    "EVALSHA f 2 a b x",
+    "EVALSHA f 0 x",
+    "XADD k * f v",
+    "PFMERGE d a b",
+    "LCS a b LEN",
 ];
 
 /// Forms that must not be understood, with what they are answered.
 const REFUSED: &[(&str, &str)] = &[
-    ("KEYS *", "denied"), ("FLUSHALL", "denied"), ("FLUSHDB", "denied"), ("CONFIG GET *", "denied"),
-    ("SELECT 1", "denied"), ("RESET", "denied"), ("QUIT", "denied"), ("AUTH default x", "denied"),
-    ("HELLO 3 AUTH a b", "denied"), ("CLIENT TRACKING ON BCAST", "denied"), ("CLIENT LIST", "denied"),
-    ("SORT k BY w_* GET #", "denied"), ("SORT_RO k GET other:*", "denied"),
-    ("EVAL return 0", "denied"), ("EVALSHA_RO f 0", "denied"), ("FCALL f 0", "denied"),
-    ("SCRIPT FLUSH", "denied"), ("FUNCTION FLUSH", "denied"), ("RANDOMKEY", "denied"),
-    ("DBSIZE", "denied"), ("SWAPDB 0 1", "denied"), ("MOVE k 1", "denied"),
-    ("MIGRATE h 1 k 0 1", "denied"), ("COPY a b DB 1", "denied"), ("COPY a b REPLACE db 1", "denied"),
+    ("KEYS *", "denied"),
+    ("FLUSHALL", "denied"),
+    ("FLUSHDB", "denied"),
+    ("CONFIG GET *", "denied"),
+    ("SELECT 1", "denied"),
+    ("RESET", "denied"),
+    ("QUIT", "denied"),
+    ("AUTH default x", "denied"),
+    ("HELLO 3 AUTH a b", "denied"),
+    ("CLIENT TRACKING ON BCAST", "denied"),
+    ("CLIENT LIST", "denied"),
+    ("SORT k BY w_* GET #", "denied"),
+    ("SORT_RO k GET other:*", "denied"),
+    ("EVAL return 0", "denied"),
+    ("EVALSHA_RO f 0", "denied"),
+    ("FCALL f 0", "denied"),
+    ("SCRIPT FLUSH", "denied"),
+    ("FUNCTION FLUSH", "denied"),
+    ("RANDOMKEY", "denied"),
+    ("DBSIZE", "denied"),
+    ("SWAPDB 0 1", "denied"),
+    ("MOVE k 1", "denied"),
+    ("MIGRATE h 1 k 0 1", "denied"),
+    ("COPY a b DB 1", "denied"),
+    ("COPY a b REPLACE db 1", "denied"),
     ("GEORADIUS k 1 1 1 m STORE a STORE b", "denied"),
     ("GEORADIUSBYMEMBER k m 1 m STORE a STORE b", "denied"),
-    ("PUBLISH c m", "denied"), ("SUBSCRIBE c", "denied"), ("MULTI", "denied"), ("EXEC", "denied"),
-    ("WATCH k", "denied"), ("MONITOR", "denied"), ("DEBUG SLEEP 1", "denied"), ("INFO", "denied"),
-    ("SHUTDOWN", "denied"), ("REPLICAOF NO ONE", "denied"), ("WAIT 1 0", "denied"),
-    ("OBJECT HELP", "denied"), ("DUMP k", "denied"), ("RESTORE k 0 x", "denied"),
-    ("ACL LIST", "denied"), ("MEMORY STATS", "denied"), ("PUBSUB CHANNELS", "denied"),
-    ("COMMAND", "denied"), ("SLOWLOG GET", "denied"), ("LATENCY DOCTOR", "denied"),
-    ("MODULE LIST", "denied"), ("CLUSTER INFO", "denied"), ("PFDEBUG ENCODING k", "denied"),
-    ("", "denied"), ("GET\r\nKEYS *", "denied"), (" GET k", "denied"),
-    ("GET", "invalid-argument"), ("MGET", "invalid-argument"), ("COPY a", "invalid-argument"),
-    ("ZUNIONSTORE d", "invalid-argument"), ("ZINTER 3 a b", "invalid-argument"),
-    ("ZINTER -1 a", "invalid-argument"), ("ZINTER +1 a", "invalid-argument"),
-    ("ZINTER 01 a", "invalid-argument"), ("ZINTER 0 a", "invalid-argument"),
+    ("PUBLISH c m", "denied"),
+    ("SUBSCRIBE c", "denied"),
+    ("MULTI", "denied"),
+    ("EXEC", "denied"),
+    ("WATCH k", "denied"),
+    ("MONITOR", "denied"),
+    ("DEBUG SLEEP 1", "denied"),
+    ("INFO", "denied"),
+    ("SHUTDOWN", "denied"),
+    ("REPLICAOF NO ONE", "denied"),
+    ("WAIT 1 0", "denied"),
+    ("OBJECT HELP", "denied"),
+    ("DUMP k", "denied"),
+    ("RESTORE k 0 x", "denied"),
+    ("ACL LIST", "denied"),
+    ("MEMORY STATS", "denied"),
+    ("PUBSUB CHANNELS", "denied"),
+    ("COMMAND", "denied"),
+    ("SLOWLOG GET", "denied"),
+    ("LATENCY DOCTOR", "denied"),
+    ("MODULE LIST", "denied"),
+    ("CLUSTER INFO", "denied"),
+    ("PFDEBUG ENCODING k", "denied"),
+    ("", "denied"),
+    ("GET\r\nKEYS *", "denied"),
+    (" GET k", "denied"),
+    ("GET", "invalid-argument"),
+    ("MGET", "invalid-argument"),
+    ("COPY a", "invalid-argument"),
+    ("ZUNIONSTORE d", "invalid-argument"),
+    ("ZINTER 3 a b", "invalid-argument"),
+    ("ZINTER -1 a", "invalid-argument"),
+    ("ZINTER +1 a", "invalid-argument"),
+    ("ZINTER 01 a", "invalid-argument"),
+    ("ZINTER 0 a", "invalid-argument"),
     ("ZINTER 18446744073709551615 a", "invalid-argument"),
     ("ZINTER 18446744073709551616 a", "invalid-argument"),
-    ("LMPOP 0 LEFT", "invalid-argument"), ("EVALSHA f 3 a b", "invalid-argument"),
-    ("EVALSHA f", "invalid-argument"), ("BLPOP a 0", "invalid-argument"),
-    ("BLPOP a 61", "invalid-argument"), ("BLPOP a -1", "invalid-argument"),
-    ("BLPOP a inf", "invalid-argument"), ("BLPOP a nan", "invalid-argument"),
-    ("BLPOP 1", "invalid-argument"), ("BLMPOP 0 1 a LEFT", "invalid-argument"),
-    ("XREAD STREAMS", "invalid-argument"), ("XREAD STREAMS a b 0", "invalid-argument"),
+    ("LMPOP 0 LEFT", "invalid-argument"),
+    ("EVALSHA f 3 a b", "invalid-argument"),
+    ("EVALSHA f", "invalid-argument"),
+    ("BLPOP a 0", "invalid-argument"),
+    ("BLPOP a 61", "invalid-argument"),
+    ("BLPOP a -1", "invalid-argument"),
+    ("BLPOP a inf", "invalid-argument"),
+    ("BLPOP a nan", "invalid-argument"),
+    ("BLPOP 1", "invalid-argument"),
+    ("BLMPOP 0 1 a LEFT", "invalid-argument"),
+    ("XREAD STREAMS", "invalid-argument"),
+    ("XREAD STREAMS a b 0", "invalid-argument"),
     ("XREAD BLOCK 0 STREAMS a 0", "invalid-argument"),
     ("XREAD BLOCK 60001 STREAMS a 0", "invalid-argument"),
     ("XREAD BLOCK 1 BLOCK 2 STREAMS a 0", "invalid-argument"),
-    ("XREAD GROUP g c STREAMS a 0", "invalid-argument"), ("XREAD NOACK STREAMS a 0", "invalid-argument"),
-    ("XREAD a STREAMS a 0", "invalid-argument"), ("SCAN", "invalid-argument"),
-    ("SCAN 0 MATCH", "invalid-argument"), ("SCAN 0 MATCH a MATCH b", "invalid-argument"),
-    ("SCAN 0 COUNT 10001", "invalid-argument"), ("SCAN 0 FOO 1", "invalid-argument"),
+    ("XREAD GROUP g c STREAMS a 0", "invalid-argument"),
+    ("XREAD NOACK STREAMS a 0", "invalid-argument"),
+    ("XREAD a STREAMS a 0", "invalid-argument"),
+    ("SCAN", "invalid-argument"),
+    ("SCAN 0 MATCH", "invalid-argument"),
+    ("SCAN 0 MATCH a MATCH b", "invalid-argument"),
+    ("SCAN 0 COUNT 10001", "invalid-argument"),
+    ("SCAN 0 FOO 1", "invalid-argument"),
     ("SCAN 0x MATCH a", "invalid-argument"),
 ];
 
@@ -223,16 +305,30 @@ async fn keys_have_the_prefix_there_and_not_here() {
     let binding = bound(grant(&server().url(), "a:{x}:"));
     let other = bound(grant(&server().url(), "a:{x}:b:"));
     for (command, reply) in [
-        ("SET k 1", "OK"), ("GET k", "1"), ("GET a:{x}:k", "nil"), ("INCR k", "2"),
-        ("RPUSH l a b c", "3"), ("LMPOP 2 none l LEFT", "[2] l [1] a"),
-        ("BLPOP none l 1", "[2] l b"), ("BRPOP l 1", "[2] l c"), ("BLPOP l 0.01", "nil"),
-        ("ZADD z 1.5 m", "1"), ("ZSCORE z m", "1.5"), ("BZPOPMIN z 1", "[3] z m 1.5"),
-        ("XADD s 1-1 f v", "1-1"), ("XREAD STREAMS s 0", "{1} s [1] [2] 1-1 [2] f v"),
+        ("SET k 1", "OK"),
+        ("GET k", "1"),
+        ("GET a:{x}:k", "nil"),
+        ("INCR k", "2"),
+        ("RPUSH l a b c", "3"),
+        ("LMPOP 2 none l LEFT", "[2] l [1] a"),
+        ("BLPOP none l 1", "[2] l b"),
+        ("BRPOP l 1", "[2] l c"),
+        ("BLPOP l 0.01", "nil"),
+        ("ZADD z 1.5 m", "1"),
+        ("ZSCORE z m", "1.5"),
+        ("BZPOPMIN z 1", "[3] z m 1.5"),
+        ("XADD s 1-1 f v", "1-1"),
+        ("XREAD STREAMS s 0", "{1} s [1] [2] 1-1 [2] f v"),
         ("XGROUP CREATE s g 0", "OK"),
         ("XREADGROUP GROUP g c BLOCK 10 STREAMS s >", "{1} s [1] [2] 1-1 [2] f v"),
         ("XREAD BLOCK 10 STREAMS s 9", "nil"),
-        ("HSET h f v", "1"), ("HGETALL h", "{1} f v"), ("SADD set m", "1"), ("SMEMBERS set", "[1] m"),
-        ("RENAME k k2", "OK"), ("EXISTS k k2 k2", "2"), ("TYPE h", "hash"),
+        ("HSET h f v", "1"),
+        ("HGETALL h", "{1} f v"),
+        ("SADD set m", "1"),
+        ("SMEMBERS set", "[1] m"),
+        ("RENAME k k2", "OK"),
+        ("EXISTS k k2 k2", "2"),
+        ("TYPE h", "hash"),
     ] {
         assert_eq!(ask(&binding, command).await, reply, "{command}");
     }
@@ -264,10 +360,8 @@ async fn the_error_of_one_stops_none_of_the_others() {
     let binding = bound(grant(&server().url(), "pipeline:"));
     let commands = ["SET k v", "LPUSH k v", "GET k", "ZADD z x y", "HGET none f"].map(words);
     let answers = binding.pipeline(commands.to_vec()).await.unwrap();
-    let shown: Vec<_> = answers
-        .iter()
-        .map(|answer| answer.as_ref().map_or_else(Error::kind, |_| "ok"))
-        .collect();
+    let shown: Vec<_> =
+        answers.iter().map(|answer| answer.as_ref().map_or_else(Error::kind, |_| "ok")).collect();
     assert_eq!(shown, ["ok", "conflict", "ok", "invalid-argument", "ok"]);
 }
 
@@ -297,7 +391,8 @@ async fn a_transaction_is_made_whole_or_not_at_all() {
     assert_eq!(mixed[0].as_ref().unwrap_err().kind(), "conflict");
     assert_eq!(ask(&binding, "GET k").await, "5");
     // One that the server refuses beforehand stops all.
-    let error = binding.transaction(vec![], vec![words("SET k 6"), words("GET k x")]).await.unwrap_err();
+    let error =
+        binding.transaction(vec![], vec![words("SET k 6"), words("GET k x")]).await.unwrap_err();
     assert_eq!(error.kind(), "invalid-argument", "{error:?}");
     assert_eq!(ask(&binding, "GET k").await, "5");
 }
@@ -364,14 +459,20 @@ async fn quotas_are_met_with_the_key_that_names_them() {
         answers.push(ask(&binding, "PING").await);
     }
     assert_eq!(answers[..3], ["PONG"; 3]);
-    assert!(answers[4].starts_with("unavailable: more than operations_per_second = 3"), "{answers:?}");
+    assert!(
+        answers[4].starts_with("unavailable: more than operations_per_second = 3"),
+        "{answers:?}"
+    );
 
     let mut small = grant(&server().url(), "quota:");
     small.max_bytes = RedisMaxBytes::new(ByteSize::kib(1)).unwrap();
     let binding = bound(small);
     let long = "x".repeat(1024);
     let refused = ask(&binding, &format!("SET k {long}")).await;
-    assert!(refused.starts_with("invalid-argument: ") && refused.contains("max_bytes"), "{refused}");
+    assert!(
+        refused.starts_with("invalid-argument: ") && refused.contains("max_bytes"),
+        "{refused}"
+    );
     // A reply that is larger does not come in, and the next one does.
     server().client().call(&["DEL", "quota:k"]);
     for length in ["500", "1000", "1500"] {
@@ -429,7 +530,8 @@ async fn what_waits_holds_up_nobody_and_who_waits_for_a_connection_gets_one() {
     assert_eq!(waiting.await.unwrap(), "[2] list a");
     assert_eq!(second.await.unwrap(), "[2] list b");
     // Who goes away leaves a connection that nobody gets.
-    let left = tokio::time::timeout(Duration::from_millis(50), ask(&binding, "BLPOP list 30")).await;
+    let left =
+        tokio::time::timeout(Duration::from_millis(50), ask(&binding, "BLPOP list 30")).await;
     assert!(left.is_err());
     ask(&binding, "RPUSH list c").await;
     assert_eq!(ask(&binding, "BLPOP list 1").await, "[2] list c");
@@ -467,7 +569,10 @@ async fn a_server_that_dies_or_hangs_is_told_in_time_and_comes_back_by_itself() 
         for command in ["GET k", "BLPOP none 0.01", "GET k", "GET k"] {
             let begun = Instant::now();
             let answer = ask(&binding, command).await;
-            assert!(answer.starts_with("timeout: ") || answer.starts_with("unavailable: "), "{answer}");
+            assert!(
+                answer.starts_with("timeout: ") || answer.starts_with("unavailable: "),
+                "{answer}"
+            );
             assert!(begun.elapsed() < within);
         }
         server.go_on();
@@ -483,7 +588,15 @@ async fn a_caller_that_goes_away_leaves_the_connection_to_the_others() {
         let binding = Arc::clone(binding);
         async move { ask(&binding, "SET k v").await }
     };
-    let clients = || server().client().text(&["INFO", "stats"]).lines().find(|line| line.starts_with("total_connections_received")).unwrap().to_owned();
+    let clients = || {
+        server()
+            .client()
+            .text(&["INFO", "stats"])
+            .lines()
+            .find(|line| line.starts_with("total_connections_received"))
+            .unwrap()
+            .to_owned()
+    };
     let number = |line: String| line.rsplit(':').next().unwrap().trim().parse::<u64>().unwrap();
     let before = number(clients());
     for _ in 0..100 {
@@ -512,12 +625,20 @@ async fn the_printed_rule_makes_the_server_enforce_the_same() {
     limited.scripts.insert(ScriptDigest::new(&digest).unwrap());
     let binding = bound(limited.clone());
     for (command, reply) in [
-        ("SET k v", "OK"), ("GET k", "v"), ("SCAN 0 COUNT 100", "[2] 0 [1] k"), ("TIME", ""),
-        ("BLPOP l 0.01", "nil"), ("OBJECT REFCOUNT k", "1"), ("XADD s 1-1 f v", "1-1"),
+        ("SET k v", "OK"),
+        ("GET k", "v"),
+        ("SCAN 0 COUNT 100", "[2] 0 [1] k"),
+        ("TIME", ""),
+        ("BLPOP l 0.01", "nil"),
+        ("OBJECT REFCOUNT k", "1"),
+        ("XADD s 1-1 f v", "1-1"),
         ("XGROUP CREATE s g 0", "OK"),
     ] {
         let answer = ask(&binding, command).await;
-        assert!(answer == reply || reply.is_empty() && answer.starts_with("[2]"), "{command}: {answer}");
+        assert!(
+            answer == reply || reply.is_empty() && answer.starts_with("[2]"),
+            "{command}: {answer}"
+        );
     }
     binding.load_script(SOURCE.into()).unwrap();
     assert_eq!(ask(&binding, &format!("EVALSHA {digest} 1 k")).await, "v");
@@ -527,9 +648,21 @@ async fn the_printed_rule_makes_the_server_enforce_the_same() {
     let mut user = server.client();
     assert_eq!(user.text(&["AUTH", "app", "s3cret"]), "OK");
     for beyond in [
-        "GET other", "KEYS *", "CONFIG GET *", "FLUSHALL", "SELECT 1", "DBSIZE", "RANDOMKEY",
-        "CLIENT LIST", "EVAL return 0", "SORT app:k", "SCRIPT FLUSH", "PUBLISH c m", "ACL LIST",
-        "GEORADIUS app:k 1 1 1 m STORE app:a STORE other", "COPY app:k other",
+        "GET other",
+        "KEYS *",
+        "CONFIG GET *",
+        "FLUSHALL",
+        "SELECT 1",
+        "DBSIZE",
+        "RANDOMKEY",
+        "CLIENT LIST",
+        "EVAL return 0",
+        "SORT app:k",
+        "SCRIPT FLUSH",
+        "PUBLISH c m",
+        "ACL LIST",
+        "GEORADIUS app:k 1 1 1 m STORE app:a STORE other",
+        "COPY app:k other",
     ] {
         let answer = user.text(&beyond.split(' ').collect::<Vec<_>>());
         assert!(answer.starts_with("-NOPERM"), "{beyond}: {answer}");

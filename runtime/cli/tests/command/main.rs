@@ -7,6 +7,7 @@
     reason = "what is not there fails the test"
 )]
 
+mod acl;
 mod call;
 mod check;
 mod files;

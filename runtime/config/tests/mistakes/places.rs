@@ -252,7 +252,10 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
         ),
         (
             "[modules.cache.grants]\nredis.default = { url = «\"rediss://a\", prefix = «\"a*\" }",
-            &[("TLS (`rediss://`) is not supported", "tunnel"), ("\"a*\" is not a prefix", "shop:cache:")],
+            &[
+                ("TLS (`rediss://`) is not supported", "tunnel"),
+                ("\"a*\" is not a prefix", "shop:cache:"),
+            ],
         ),
         (
             "[modules.cache.grants]\nredis.default = { url = «\"redis://a,b\", prefix = \"a\" }",
@@ -260,7 +263,10 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
         ),
         (
             "[modules.cache.grants]\nredis.default = { url = \"redis://a\", prefix = \"a\", timeout = «\"2h\", scripts = [«\"abc\"] }",
-            &[("`timeout` must lie between 10ms and 1m", "the default"), ("\"abc\" is not a SHA-256", "lower-case hex")],
+            &[
+                ("`timeout` must lie between 10ms and 1m", "the default"),
+                ("\"abc\" is not a SHA-256", "lower-case hex"),
+            ],
         ),
         (
             "[modules.cache.grants]\nstore.default = «{ path = \"a.redb\" }",

@@ -12,6 +12,7 @@ mod folders;
 mod handles;
 mod lives;
 mod logs;
+mod redis;
 mod sockets;
 mod stores;
 

@@ -1,0 +1,26 @@
+//! `stheno acl`.
+
+use crate::stheno::{folder, run, stheno};
+
+#[test]
+fn a_rule_is_printed_for_each_granted_redis_without_its_password() {
+    let config = folder(
+        "[modules.cache]\ngrants.redis.default = { url = \"redis://app:hunter2@10.0.0.1\", prefix = \"shop:\" }\n",
+    );
+    let (code, stdout, stderr) = run(stheno().arg("acl").current_dir(&config), b"");
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let stdout = String::from_utf8(stdout).unwrap();
+    let [place, rule] = stdout.lines().collect::<Vec<_>>()[..] else { panic!("{stdout}") };
+    assert_eq!(place, "# modules.cache.grants.redis.default, at redis://10.0.0.1:6379/0");
+    assert!(rule.starts_with("ACL SETUSER app reset on >PASSWORD ~shop:* resetchannels -@all +"));
+    assert!(rule.contains(" +get ") && !rule.contains("+keys"), "{rule}");
+    assert!(!stdout.contains("hunter2"));
+}
+
+#[test]
+fn without_a_granted_redis_there_is_none() {
+    let empty = tempfile::tempdir().unwrap();
+    let (code, stdout, _) = run(stheno().arg("acl").current_dir(&empty), b"");
+    assert_eq!(code, 0);
+    assert_eq!(String::from_utf8(stdout).unwrap(), "# no Redis is granted to any provider\n");
+}
