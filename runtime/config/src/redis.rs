@@ -214,7 +214,7 @@ fn decode_one(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<RedisGrant> 
     }
     let url = section.get("url").and_then(|node| {
         decoder.secret(&node, "the URL of a Redis server", r#"url = "${REDIS_URL}""#, |text| {
-            RedisUrl::new(text).map_err(|error| Why::with_help(&error, error.help()))
+            RedisUrl::new(text).map_err(|error| Why::with_help(error, error.help()))
         })
     });
     let prefix = section.get("prefix").and_then(|node| {
