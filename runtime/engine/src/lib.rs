@@ -57,6 +57,7 @@ mod module;
 mod pool;
 mod provider;
 mod queue;
+mod restarts;
 mod single;
 mod usage;
 
