@@ -167,7 +167,7 @@ fn what_is_not_written_is_local_and_has_its_default() {
 
 #[test]
 fn local_files_have_a_folder_of_their_own_where_nothing_else_is_granted() {
-    let grants = |text: &str| parse(text).unwrap().modules.files.grants;
+    let grants = |text: &str| parse(text).unwrap().modules.get(ModuleName::Files).grants.clone();
     let working = std::env::current_dir().unwrap();
     for text in ["", "[modules.files]\n", "[modules.files]\noptions = { prefix = \"a/\" }"] {
         let grants = grants(text);

@@ -36,6 +36,8 @@ pub(super) struct Description {
     #[serde(default, rename = "meta")]
     #[param(rename = "meta", style = Form, explode, required = false, example = "order=1001")]
     metadata: Vec<String>,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 impl Description {
@@ -82,8 +84,8 @@ pub(super) async fn put(
     Query(description): Query<Description>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<FileBody>), ApiError> {
+    let files = api.files(description.store.as_deref())?;
     let file = description.file(request.headers())?;
-    let files = api.runtime().files();
     let stored = store(&api, request.into_body(), async |body| files.put(file, body).await).await?;
     Ok((StatusCode::CREATED, axum::Json(stored.into())))
 }
