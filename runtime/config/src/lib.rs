@@ -130,7 +130,9 @@ pub use quantity::UnitError;
 pub use records::{RecordsFile, RecordsRetention, RecordsSize};
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{LinkSecret, LinkSecretError, Secret, Token, TokenError};
-pub use server::{MaxBody, MaxFile, OpenWithoutToken, ServerConfig};
+pub use server::{
+    BodyTimeout, HeadTimeout, MaxBody, MaxConnections, MaxFile, OpenWithoutToken, ServerConfig,
+};
 pub use several::{
     Channel, ChannelError, Everything, FileStore, NamedProvider, ProviderId, ProviderIdError,
     Providers, ProvidersError, Routes,

@@ -114,10 +114,10 @@ mod tests {
         for (records, told) in [
             ("{}", "have no `path`"),
             ("\"./n\"", "must be a table"),
-            ("{ path = 1 }", "must be a file"),
+            ("{ path = 1 }", "must be a string with a file"),
             ("{ path = \"./n/\" }", "it is a folder"),
             ("{ path = \"n\", retention = \"1s\" }", "between 1m and 3650d"),
-            ("{ path = \"n\", retention = 30 }", "must be a duration"),
+            ("{ path = \"n\", retention = 30 }", "must be a string with a duration"),
             ("{ path = \"n\", max_size = \"1MiB\" }", "between 4MiB and 1TiB"),
             ("{ path = \"n\", max = \"1GiB\" }", "no key `max`"),
         ] {
