@@ -67,8 +67,9 @@ impl Api {
     info(
         title = "Stheno",
         description = "Infrastructure modules over HTTP.\n\nErrors have one form, \
-            `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only `timeout` and \
-            `unavailable` may be tried again as they are. Durations are strings such as `500ms`, \
+            `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only after \
+            `timeout` and `unavailable` may the same call succeed later, and those that could then \
+            be done twice say so. Durations are strings such as `500ms`, \
             `30s`, `10m`, `1h`. Fields that are not known are refused. If the server has a token, \
             every route but `/livez`, `/readyz`, links to files, `/files/KEY` and \
             `/stores/ID/KEY` (public files) wants it as `Authorization: Bearer TOKEN`.",

@@ -141,7 +141,8 @@ pub(super) struct CopyFile {
 
 /// Store the body of a file once more
 ///
-/// The copy has a key of its own.
+/// The copy has a key of its own. After 500, 503 and 504 there may be one all the
+/// same; copied again, there are two.
 #[utoipa::path(
     post, path = "/v1/files/copy", tag = "files", operation_id = "copy_file",
     request_body = CopyFile,

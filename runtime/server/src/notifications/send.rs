@@ -156,7 +156,8 @@ pub(super) struct Notifications {
 /// Where one fails, the others are sent all the same; the error then has the
 /// text of every failure, a line each, and the records can be listed. It is
 /// `unavailable` or `timeout` only if the same call may be made again without
-/// sending anything twice.
+/// sending again what was sent. What ended in `timeout` may have gone out all the
+/// same; sent again, it may go out twice.
 #[utoipa::path(
     post, path = "/v1/notifications/send", tag = "notifications",
     request_body = NewNotifications,
