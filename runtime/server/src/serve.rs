@@ -107,8 +107,7 @@ impl Limits {
         tokio::spawn(async move {
             let told = async {
                 // An answer that comes before its question is none to some clients.
-                let mut first = [0; 1_024];
-                stream.read(&mut first).await?;
+                stream.readable().await?;
                 stream.write_all(&refusal).await?;
                 stream.shutdown().await?;
                 // To close with something unread would take the answer back.
