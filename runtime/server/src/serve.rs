@@ -107,7 +107,10 @@ impl Limits {
         tokio::spawn(async move {
             let told = async {
                 // An answer that comes before its question is none to some clients.
-                stream.readable().await?;
+                let mut first = [0; 1_024];
+                if stream.read(&mut first).await? == 0 {
+                    return Ok(0);
+                }
                 stream.write_all(&refusal).await?;
                 stream.shutdown().await?;
                 // To close with something unread would take the answer back.
