@@ -47,7 +47,7 @@ pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
 pub use folders::Folders;
 pub use log::{RateLimit, one_line};
-pub use store::Stores;
+pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
 
 /// What all instances of one provider share.

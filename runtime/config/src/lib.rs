@@ -99,6 +99,7 @@ mod place;
 mod provider;
 mod public_url;
 mod quantity;
+mod records;
 mod runtime;
 mod secret;
 mod server;
@@ -126,12 +127,15 @@ pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use quantity::UnitError;
+pub use records::{RecordsFile, RecordsRetention, RecordsSize};
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{LinkSecret, LinkSecretError, Secret, Token, TokenError};
-pub use server::{MaxBody, MaxFile, OpenWithoutToken, ServerConfig};
+pub use server::{
+    BodyTimeout, HeadTimeout, MaxBody, MaxConnections, MaxFile, OpenWithoutToken, ServerConfig,
+};
 pub use several::{
-    Channel, ChannelError, Everything, NamedProvider, ProviderId, ProviderIdError, Providers,
-    ProvidersError, Routes,
+    Channel, ChannelError, Everything, FileStore, NamedProvider, ProviderId, ProviderIdError,
+    Providers, ProvidersError, Routes,
 };
 pub use size::ByteSize;
 pub use stores::{StoreGrant, StoreGrants, StoreLabel, StoreLabelError, StoreSize, StoreSizeError};

@@ -18,6 +18,9 @@ listen = "0.0.0.0:8080"
 token = "${STHENO_TOKEN}"
 max_body = "8MiB"
 max_file = "2GiB"
+max_connections = 64
+head_timeout = "5s"
+body_timeout = "90s"
 public_url = "https://files.example.com/"
 link_secret = "${LINKS}"
 
@@ -68,6 +71,9 @@ fn every_documented_key_is_read() {
     assert!(config.server.token().unwrap().matches("0123456789abcdef"));
     assert_eq!(config.server.max_body().get(), ByteSize::mib(8));
     assert_eq!(config.server.max_file().get(), ByteSize::gib(2));
+    assert_eq!(config.server.max_connections().get(), 64);
+    assert_eq!(config.server.head_timeout().get(), Duration::from_secs(5));
+    assert_eq!(config.server.body_timeout().get(), Duration::from_secs(90));
     assert_eq!(config.server.public_url().unwrap().as_str(), "https://files.example.com");
     let secret = config.server.link_secret().unwrap().expose_secret();
     assert_eq!(secret, "0123456789abcdef0123456789abcdef");
@@ -167,7 +173,7 @@ fn what_is_not_written_is_local_and_has_its_default() {
 
 #[test]
 fn local_files_have_a_folder_of_their_own_where_nothing_else_is_granted() {
-    let grants = |text: &str| parse(text).unwrap().modules.files.grants;
+    let grants = |text: &str| parse(text).unwrap().modules.get(ModuleName::Files).grants.clone();
     let working = std::env::current_dir().unwrap();
     for text in ["", "[modules.files]\n", "[modules.files]\noptions = { prefix = \"a/\" }"] {
         let grants = grants(text);

@@ -25,7 +25,7 @@ async fn a_private_file_has_no_plain_url_and_its_link_expires(s: Subject) {
     assert_eq!(stored.url, None);
     let url = s.files.download_url(&stored.key, MINUTE).await.unwrap();
     let key = stored.key.clone();
-    assert_eq!(s.files.redeem(token(&url)), Ok(LinkUse::Read { key }));
+    assert_eq!(s.files.redeem(token(&url)), Ok(LinkUse::Read { store: "default".into(), key }));
     s.clock.advance(MINUTE - Duration::from_millis(1));
     assert!(s.files.redeem(token(&url)).is_ok());
     s.clock.advance(Duration::from_millis(1));
@@ -50,7 +50,7 @@ async fn an_upload_link_keeps_a_key_that_nobody_else_gets(s: Subject) {
     let other = s.files.upload_url(file.clone(), MINUTE).await.unwrap();
     assert_ne!(one.key, other.key);
     assert_eq!(s.files.stat(&one.key).await.unwrap_err().kind(), ErrorKind::NotFound);
-    let LinkUse::Write { key, file: meant } = s.files.redeem(token(&one.url)).unwrap() else {
+    let LinkUse::Write { key, file: meant, .. } = s.files.redeem(token(&one.url)).unwrap() else {
         panic!("the link is to upload")
     };
     assert_eq!((&key, &meant), (&one.key, &file));
