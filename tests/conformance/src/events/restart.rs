@@ -1,5 +1,7 @@
 //! What a restart leaves.
 
+use std::time::Duration;
+
 use stheno::{ErrorKind, Events, NewEvent, Verdict};
 
 use super::{LEASE, LEASE_MS, Subject, failed, rejected};
@@ -27,8 +29,9 @@ pub(crate) const CASES: &[Case] = cases! {
 async fn events(s: Subject) -> Outcome {
     s.subscribe("s", "*").await?;
     s.publish(&["a", "b"]).await?;
-    let attempts = Some(3);
-    s.publish_one(NewEvent { attempts, ..s.event("c") }).await?;
+    // So long that it is not due right after the restart.
+    let backoff = Some((Duration::from_secs(3_600), Duration::from_secs(3_600)));
+    s.publish_one(NewEvent { attempts: Some(3), backoff, ..s.event("c") }).await?;
     let mut due = s.pull("s").await?;
     let last = crate::check::there("the third delivery", due.pop())?;
     s.settle(&last, failed()).await?;

@@ -24,7 +24,9 @@ pub(crate) const CASES: &[Case] = cases! {
         unchanged;
     "files.info.defaults" =>
         "A file without a type is `application/octet-stream`, and private unless said otherwise.", defaults;
-    "files.info.etag" => "Two bodies have two etags, and one body keeps its own.", etag;
+    "files.info.etag" => "A body keeps its etag, which is visible ASCII without quotes.", etag;
+    "files.info.etag-differs" =>
+        "Two bodies that one key has had have two etags." [with "links"], etag_differs;
     "files.range.parts" =>
         "A range gives that part of the body; what reaches beyond the end ends there." [with "ranges"], ranges;
     "files.range.outside" =>
@@ -199,10 +201,24 @@ async fn defaults(s: Subject) -> Outcome {
 }
 
 async fn etag(s: Subject) -> Outcome {
-    let first = s.put("a", b"one").await?;
-    let second = s.put("a", b"two").await?;
-    holds(first.etag != second.etag, || format!("both have the etag {}", first.etag))?;
-    equal("the etag later", s.api.stat(&first.key).await?.etag, first.etag)
+    let stored = s.put("a", b"one").await?;
+    s.pass(1_000);
+    equal("the etag later", &s.api.stat(&stored.key).await?.etag, &stored.etag)?;
+    holds(stored.etag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'), || {
+        format!("the etag is {:?}", stored.etag)
+    })
+}
+
+async fn etag_differs(s: Subject) -> Outcome {
+    let kept = s.api.upload_url(s.file("a"), std::time::Duration::from_secs(60)).await?.key;
+    let mut etags = std::collections::BTreeSet::new();
+    // As long as each other, and of one moment.
+    for body in [b"one", b"two", b"one"] {
+        let stored = s.api.put_kept(s.file("a"), &kept, &body[..]).await?;
+        holds(etags.insert(stored.etag.clone()), || format!("{} was given twice", stored.etag))?;
+        s.delete_one(&kept).await??;
+    }
+    Ok(())
 }
 
 async fn ranges(s: Subject) -> Outcome {
