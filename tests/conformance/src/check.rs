@@ -65,7 +65,9 @@ impl From<tokio::task::JoinError> for Fault {
 fn shown(value: &impl Debug) -> String {
     let text = format!("{value:?}");
     match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}... ({} characters)", text.get(..end).unwrap_or(""), text.len()),
+        Some((end, _)) => {
+            format!("{}... ({} characters)", text.get(..end).unwrap_or(""), text.len())
+        }
         None => text,
     }
 }
@@ -111,9 +113,7 @@ pub(crate) fn there<T>(what: &str, found: Option<T>) -> Result<T, Fault> {
 pub(crate) fn one<T: Debug>(what: &str, found: Vec<T>) -> Result<T, Fault> {
     match <[T; 1]>::try_from(found) {
         Ok([one]) => Ok(one),
-        Err(found) => {
-            Err(Fault::new(format!("{what}: found {}, expected one", shown(&found))))
-        }
+        Err(found) => Err(Fault::new(format!("{what}: found {}, expected one", shown(&found)))),
     }
 }
 
@@ -126,10 +126,9 @@ pub(crate) fn fails<T: Debug>(
 ) -> Result<Error, Fault> {
     match result {
         Err(error) if error.kind() == kind => Ok(error),
-        Err(error) => Err(Fault::new(format!(
-            "{what}: answered `{error}`, expected `{}`",
-            kind.as_str()
-        ))),
+        Err(error) => {
+            Err(Fault::new(format!("{what}: answered `{error}`, expected `{}`", kind.as_str())))
+        }
         Ok(value) => Err(Fault::new(format!(
             "{what}: succeeded with {}, expected `{}`",
             shown(&value),

@@ -28,9 +28,18 @@ macro_rules! lifecycle {
 
 /// The optional features that the contracts name.
 const FEATURES: &[&str] = &[
-    "tags", "matching", // cache
-    "delay", "priority", "groups", "dead-letters", "retained", "durable", // events, locking
-    "list", "copy", "links", "ranges", // files
+    "tags",
+    "matching", // cache
+    "delay",
+    "priority",
+    "groups",
+    "dead-letters",
+    "retained",
+    "durable", // events, locking
+    "list",
+    "copy",
+    "links",
+    "ranges", // files
     "outbox", // notifications
 ];
 

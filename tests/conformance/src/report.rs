@@ -54,7 +54,12 @@ pub enum Status {
 }
 
 impl Report {
-    pub(crate) fn new(module: String, provider: String, cases: Vec<CaseReport>, took: Duration) -> Self {
+    pub(crate) fn new(
+        module: String,
+        provider: String,
+        cases: Vec<CaseReport>,
+        took: Duration,
+    ) -> Self {
         let count = |status| cases.iter().filter(|case| case.status == status).count();
         Self {
             module,

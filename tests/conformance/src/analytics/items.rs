@@ -40,7 +40,9 @@ async fn identify(s: Subject) -> Outcome {
 }
 
 async fn odd(s: Subject) -> Outcome {
-    for name in [" ", "a b", "ä", "日本", "🦀", "\"'\\", "{}", "$set", "../a", "%s", "null", "\u{202e}"] {
+    for name in
+        [" ", "a b", "ä", "日本", "🦀", "\"'\\", "{}", "$set", "../a", "%s", "null", "\u{202e}"]
+    {
         s.api.track(Track::new(name).actor(name).group(name, name)).await?;
         s.api.identify(Identify::actor(name)).await?;
     }

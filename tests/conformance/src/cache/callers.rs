@@ -41,7 +41,8 @@ async fn one_key(s: Subject) -> Outcome {
                     api.set_bytes(&key, n.to_string()).await?;
                 }
                 let found = api.get_bytes(&key).await?;
-                let number = found.as_deref().and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
+                let number =
+                    found.as_deref().and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
                 holds(number.is_some_and(|number: usize| number.is_multiple_of(4)), || {
                     format!("the key that many write has {found:?}, which nobody has set")
                 })?;

@@ -36,7 +36,8 @@ async fn star(s: Subject) -> Outcome {
     leaves(&s, KEYS, "order:*:a", &["order:1:b", "orders", "1:order", "order:"]).await?;
     leaves(&s, KEYS, "*:a", &["order:1:b", "orders", "1:order", "order:"]).await?;
     leaves(&s, KEYS, "*1*:*", &["orders", "order:"]).await?;
-    leaves(&s, KEYS, "o**r*1*b", &["order:1:a", "order:12:a", "orders", "1:order", "order:"]).await?;
+    leaves(&s, KEYS, "o**r*1*b", &["order:1:a", "order:12:a", "orders", "1:order", "order:"])
+        .await?;
     leaves(&s, KEYS, "order*", &["1:order"]).await
 }
 

@@ -62,10 +62,13 @@ async fn largest(s: Subject) -> Outcome {
     s.subscribe("s", "*").await?;
     let data = pattern(MAX_DATA_BYTES);
     let metadata: Vec<_> = (0..64).map(|n| (format!("{n:02}"), "v".repeat(62))).collect();
-    let event = NewEvent { metadata: metadata.clone(), ..NewEvent::bytes(s.own("e"), data.clone()) };
+    let event =
+        NewEvent { metadata: metadata.clone(), ..NewEvent::bytes(s.own("e"), data.clone()) };
     s.publish_one(event).await?;
     let event = s.pull_one("s").await?.event;
-    holds(event.data == data, || format!("{} bytes of data came back, or others", event.data.len()))?;
+    holds(event.data == data, || {
+        format!("{} bytes of data came back, or others", event.data.len())
+    })?;
     equal("the metadata", event.metadata, metadata)
 }
 
@@ -74,8 +77,27 @@ async fn odd(s: Subject) -> Outcome {
     let longest = "n".repeat(255 - own.len());
     let sibling = format!("{}m", "n".repeat(254 - own.len()));
     let names = [
-        " ", "a", "A", "a ", "a.b", "a/b", "a\\b", "a:b", "?", "[a]", "^a$", "%61", "'", "\"", "ä",
-        "a\u{308}", "日本", "🦀", "{a}", longest.as_str(), sibling.as_str(),
+        " ",
+        "a",
+        "A",
+        "a ",
+        "a.b",
+        "a/b",
+        "a\\b",
+        "a:b",
+        "?",
+        "[a]",
+        "^a$",
+        "%61",
+        "'",
+        "\"",
+        "ä",
+        "a\u{308}",
+        "日本",
+        "🦀",
+        "{a}",
+        longest.as_str(),
+        sibling.as_str(),
     ];
     for name in names {
         s.subscribe(name, name).await?;

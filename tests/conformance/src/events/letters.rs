@@ -134,8 +134,11 @@ async fn remove(s: Subject) -> Outcome {
     s.subscribe("s", "*").await?;
     s.bury("s", &["a", "b", "c"]).await?;
     let letters = s.letters("s").await?;
-    let mut some: Vec<_> =
-        letters.iter().filter(|it| s.short(&it.event.name) != "b").map(|it| it.id.clone()).collect();
+    let mut some: Vec<_> = letters
+        .iter()
+        .filter(|it| s.short(&it.event.name) != "b")
+        .map(|it| it.id.clone())
+        .collect();
     some.push("no such letter".to_owned());
     equal("how many were removed", s.api.remove_dead_letters(some.clone()).await?, 2)?;
     equal("what is left", s.named(&s.letters("s").await?), ["b"])?;

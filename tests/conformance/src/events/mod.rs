@@ -125,7 +125,11 @@ impl Subject {
 
     /// Waiting, leased and dead must be these.
     #[track_caller]
-    fn counts(&self, subscription: &str, expected: (u64, u64, u64)) -> impl Future<Output = Outcome> {
+    fn counts(
+        &self,
+        subscription: &str,
+        expected: (u64, u64, u64),
+    ) -> impl Future<Output = Outcome> {
         let place = Location::caller();
         async move {
             let status = self.status(subscription).await?;

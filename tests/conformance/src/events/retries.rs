@@ -36,7 +36,9 @@ async fn backoff(s: Subject) -> Outcome {
         let next = s.api.pull_now(&id, ALL, LEASE).await?.next_due;
         let next = there("the moment of the next attempt", next)?.as_millis();
         holds((wait / 2..=wait).contains(&next), || {
-            format!("after attempt {attempt} the wait is {next} ms, expected half of {wait} ms to all of it")
+            format!(
+                "after attempt {attempt} the wait is {next} ms, expected half of {wait} ms to all of it"
+            )
         })?;
         s.pass(u64::try_from(next).unwrap_or(u64::MAX).saturating_sub(1));
         s.gets("s", &[]).await?;

@@ -38,11 +38,13 @@ pub(crate) const CASES: &[Case] = cases! {
 };
 
 async fn patterns(s: Subject) -> Outcome {
-    let patterns = ["order.*", "*.placed", "order.*.done", "order.placed", "or*.pl*d", "order*", "*"];
+    let patterns =
+        ["order.*", "*.placed", "order.*.done", "order.placed", "or*.pl*d", "order*", "*"];
     for pattern in patterns {
         s.subscribe(pattern, pattern).await?;
     }
-    let all = ["order.placed", "order.item.done", "order..done", "order.", "order", "reorder.placed"];
+    let all =
+        ["order.placed", "order.item.done", "order..done", "order.", "order", "reorder.placed"];
     s.publish(&all).await?;
     let expected: [&[&str]; 7] = [
         &["order.placed", "order.item.done", "order..done", "order."],

@@ -62,7 +62,8 @@ async fn missing(s: Subject) -> Outcome {
 }
 
 async fn copy(s: Subject) -> Outcome {
-    let file = s.file("a.txt").content_type("text/plain").cache_control("no-store").metadata("k", "v");
+    let file =
+        s.file("a.txt").content_type("text/plain").cache_control("no-store").metadata("k", "v");
     let first = s.api.put_bytes(file, b"body").await?;
     let second = s.api.copy(&first.key, None).await?;
     holds(first.key != second.key, || "both have one key".to_owned())?;

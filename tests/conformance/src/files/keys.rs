@@ -39,7 +39,9 @@ async fn unique(s: Subject) -> Outcome {
 }
 
 async fn odd(s: Subject) -> Outcome {
-    for name in ["a b", "a.b.c", "no-extension", "ä", "日本.png", "🦀", "a&b=c", "a+b", "a'b", "(1)", "a%b"] {
+    for name in
+        ["a b", "a.b.c", "no-extension", "ä", "日本.png", "🦀", "a&b=c", "a+b", "a'b", "(1)", "a%b"]
+    {
         let stored = s.put(name, name.as_bytes()).await?;
         equal("the name", &stored.name, &s.name(name))?;
         equal("the body", s.read(&stored.key).await?, name.as_bytes())?;
@@ -51,9 +53,29 @@ async fn odd(s: Subject) -> Outcome {
 
 /// Ways up, and other names that mean something to some system.
 const CLIMBING: &[&str] = &[
-    ".", "..", "../escape", "a/../../escape", "a/..", "/escape", "//escape", "a//b", "a/", "\\escape",
-    "..\\escape", "C:\\escape", "%2e%2e/escape", "..%2fescape", "..%c0%afescape", "a\0b",
-    "../escape\0.txt", "a\nb", "a\rb", ".stheno", ".stheno/x", "~/escape", " ",
+    ".",
+    "..",
+    "../escape",
+    "a/../../escape",
+    "a/..",
+    "/escape",
+    "//escape",
+    "a//b",
+    "a/",
+    "\\escape",
+    "..\\escape",
+    "C:\\escape",
+    "%2e%2e/escape",
+    "..%2fescape",
+    "..%c0%afescape",
+    "a\0b",
+    "../escape\0.txt",
+    "a\nb",
+    "a\rb",
+    ".stheno",
+    ".stheno/x",
+    "~/escape",
+    " ",
     "\u{ff0e}\u{ff0e}\u{ff0f}escape",
 ];
 
@@ -61,13 +83,18 @@ async fn climbing(s: Subject) -> Outcome {
     for name in CLIMBING {
         match s.api.put_bytes(NewFile::new(*name), b"x").await {
             Err(error) => {
-                equal(&format!("how {name:?} is refused"), error.kind(), ErrorKind::InvalidArgument)?;
+                equal(
+                    &format!("how {name:?} is refused"),
+                    error.kind(),
+                    ErrorKind::InvalidArgument,
+                )?;
                 holds(error.message().contains("name"), || {
                     format!("the refusal of {name:?} does not name `name`: {}", error.message())
                 })?;
             }
             Ok(stored) => {
-                let climbs = name.split(['/', '\\']).any(|step| step == "..") || name.starts_with('/');
+                let climbs =
+                    name.split(['/', '\\']).any(|step| step == "..") || name.starts_with('/');
                 holds(!climbs, || format!("{name:?} was taken, as {}", stored.key))?;
                 equal("the name", stored.name.as_str(), *name)?;
                 equal("the body", s.read(&stored.key).await?, b"x")?;
@@ -105,7 +132,9 @@ async fn guessed(s: Subject) -> Outcome {
         for error in kinds {
             let kind = error.map(|error| error.kind());
             holds(matches!(kind, Some(ErrorKind::InvalidArgument | ErrorKind::NotFound)), || {
-                format!("asked for {key:?} it gave {kind:?}, expected `invalid-argument` or `not-found`")
+                format!(
+                    "asked for {key:?} it gave {kind:?}, expected `invalid-argument` or `not-found`"
+                )
             })?;
         }
         // Removing what is not there is no error; what cannot be a key may be one.

@@ -26,9 +26,15 @@ async fn prefix(s: Subject) -> Outcome {
         all.push(s.put(name, b"x").await?);
     }
     let own = s.name("");
-    for (prefix, names) in
-        [("", 0..4), ("a", 0..3), ("a/", 0..2), ("ab", 2..3), ("b", 3..4), ("c", 0..0), ("a/1/", 0..0)]
-    {
+    for (prefix, names) in [
+        ("", 0..4),
+        ("a", 0..3),
+        ("a/", 0..2),
+        ("ab", 2..3),
+        ("b", 3..4),
+        ("c", 0..0),
+        ("a/1/", 0..0),
+    ] {
         let mut expected: Vec<_> =
             all.get(names).unwrap_or_default().iter().map(|it| it.key.clone()).collect();
         expected.sort();
@@ -68,8 +74,7 @@ async fn changes(s: Subject) -> Outcome {
     let mut seen: Vec<_> = first.files.into_iter().map(|file| file.key).collect();
     let mut cursor = Some(there("a cursor after 2 of 6", first.cursor)?);
     // One that was listed, one that was not, and the last that was.
-    let goes: Vec<_> =
-        [0, 1, 3].iter().filter_map(|at| all.get(*at).map(String::as_str)).collect();
+    let goes: Vec<_> = [0, 1, 3].iter().filter_map(|at| all.get(*at).map(String::as_str)).collect();
     s.api.delete(&goes).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
     s.put("9", b"x").await?;
     while let Some(next) = cursor {

@@ -70,8 +70,23 @@ async fn keys(s: Subject) -> Outcome {
     let longest = "k".repeat(1_024 - own.len());
     let sibling = format!("{}j", "k".repeat(1_023 - own.len()));
     let odd = [
-        " ", "a", "A", "a ", "a\0", "a\n", "*", "a/b", "a:b", "ä", "a\u{308}", "日本", "🦀", "{a}", "%61",
-        longest.as_str(), sibling.as_str(),
+        " ",
+        "a",
+        "A",
+        "a ",
+        "a\0",
+        "a\n",
+        "*",
+        "a/b",
+        "a:b",
+        "ä",
+        "a\u{308}",
+        "日本",
+        "🦀",
+        "{a}",
+        "%61",
+        longest.as_str(),
+        sibling.as_str(),
     ];
     for (at, key) in odd.iter().enumerate() {
         let lease = s.lock(&[key]).await?;

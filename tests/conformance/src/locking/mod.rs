@@ -55,9 +55,18 @@ impl Subject {
 
     /// Begins to wait for keys that must be taken, and returns once it does.
     async fn queue(&self, keys: &[&str]) -> Result<JoinHandle<Result<Lease, Error>>, Fault> {
-        let before = self.waiting(keys).await?;
         let (api, asked) = (self.api.clone(), self.keys(keys));
-        let waits = tokio::spawn(async move { api.acquire(asked).await });
+        self.queue_as(keys, async move { api.acquire(asked).await }).await
+    }
+
+    /// The same for somebody who asks otherwise.
+    async fn queue_as(
+        &self,
+        keys: &[&str],
+        acquires: impl Future<Output = Result<Lease, Error>> + Send + 'static,
+    ) -> Result<JoinHandle<Result<Lease, Error>>, Fault> {
+        let before = self.waiting(keys).await?;
+        let waits = tokio::spawn(acquires);
         while self.waiting(keys).await? == before {
             holds(!waits.is_finished(), || format!("who must wait for {keys:?} did not"))?;
             tokio::task::yield_now().await;

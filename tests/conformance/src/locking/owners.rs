@@ -78,7 +78,11 @@ async fn release_keys(s: Subject) -> Outcome {
     s.is_free("a").await?;
     s.is_held("b").await?;
     // What is left of a lease goes with it, although it is lost.
-    fails("releasing a lease of which a part is gone", owned.release().await, ErrorKind::LostLease)?;
+    fails(
+        "releasing a lease of which a part is gone",
+        owned.release().await,
+        ErrorKind::LostLease,
+    )?;
     s.is_free("b").await
 }
 

@@ -93,10 +93,7 @@ async fn expiry(s: Subject) -> Outcome {
 async fn ttl(s: Subject) -> Outcome {
     let lease = s.lock(&["a"]).await?;
     let (api, key) = (s.api.clone(), s.own("a"));
-    let waits = tokio::spawn(async move { api.acquire([key]).ttl(TTL).await });
-    while s.waiting(&["a"]).await? == 0 {
-        tokio::task::yield_now().await;
-    }
+    let waits = s.queue_as(&["a"], async move { api.acquire([key]).ttl(TTL).await }).await?;
     s.pass(1_000_000);
     lease.release().await?;
     let _lease = granted(waits).await?;
@@ -110,10 +107,7 @@ async fn timeout(s: Subject) -> Outcome {
     let lease = s.lock(&["a"]).await?;
     let (api, key) = (s.api.clone(), s.own("a"));
     let limited = async move { api.acquire([key]).wait(Duration::from_secs(5)).await };
-    let limited = tokio::spawn(limited);
-    while s.waiting(&["a"]).await? == 0 {
-        tokio::task::yield_now().await;
-    }
+    let limited = s.queue_as(&["a"], limited).await?;
     let later = s.queue(&["a"]).await?;
     s.pass(5_000);
     fails("who waits for 5 s", limited.await?, ErrorKind::Timeout)?;

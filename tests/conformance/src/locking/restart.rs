@@ -25,7 +25,9 @@ async fn fences(s: Subject) -> Outcome {
     }
     let s = s.restart().await?;
     let fence = s.lock(&["b"]).await?.fence();
-    holds(fence > largest, || format!("after the restart the fence is {fence}, before it {largest}"))
+    holds(fence > largest, || {
+        format!("after the restart the fence is {fence}, before it {largest}")
+    })
 }
 
 async fn kept(s: Subject) -> Outcome {

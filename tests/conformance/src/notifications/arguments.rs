@@ -45,7 +45,10 @@ async fn send(s: Subject) -> Outcome {
         (content(Content { text: long((1 << 20) + 1), ..Content::default() }), "text"),
         (content(Content { html: long((1 << 20) + 1), ..Content::default() }), "html"),
         (NewNotification { attachments: vec![attachment("a", 0); 33], ..good() }, "attachments"),
-        (NewNotification { attachments: vec![attachment("a", 9 << 20); 2], ..good() }, "attachments"),
+        (
+            NewNotification { attachments: vec![attachment("a", 9 << 20); 2], ..good() },
+            "attachments",
+        ),
         (NewNotification { attachments: vec![attachment("", 1)], ..good() }, "attachments"),
         (good().key(""), "idempotency_key"),
     ] {

@@ -9,7 +9,9 @@ mod callers;
 mod outbox;
 mod sends;
 
-use stheno::{Content, NewNotification, Notification, NotificationStatus, Notifications, OutboxMessage};
+use stheno::{
+    Content, NewNotification, Notification, NotificationStatus, Notifications, OutboxMessage,
+};
 
 use crate::case::Case;
 use crate::check::{Fault, Outcome, equal, equal_at, one};
@@ -69,7 +71,9 @@ impl Subject {
         loop {
             let page = self.api.outbox(None, after.as_deref(), size).await?;
             let count = page.items.len();
-            crate::check::holds(count <= size as usize, || format!("a page of {size} has {count}"))?;
+            crate::check::holds(count <= size as usize, || {
+                format!("a page of {size} has {count}")
+            })?;
             all.extend(page.items);
             after = page.next;
             if after.is_none() {

@@ -82,7 +82,10 @@ async fn addresses(s: Subject) -> Outcome {
 }
 
 async fn odd(s: Subject) -> Outcome {
-    for (at, odd) in ["", " ", "ü 日本 🦀", "a\r\n.\r\nb", "\0", "\"'\\{{x}}%s<>&", "\u{202e}"].iter().enumerate() {
+    for (at, odd) in ["", " ", "ü 日本 🦀", "a\r\n.\r\nb", "\0", "\"'\\{{x}}%s<>&", "\u{202e}"]
+        .iter()
+        .enumerate()
+    {
         let to = format!("a{at}");
         let (text, html) = (Some((*odd).to_owned()), Some((*odd).to_owned()));
         let content = Content { subject: Some("größe 🦀".to_owned()), text, html };
@@ -132,10 +135,13 @@ async fn once(s: Subject) -> Outcome {
 async fn batch(s: Subject) -> Outcome {
     let key = s.own("key");
     let same = || s.mail("a").key(&key);
-    let sent = s.api.send_all(vec![same(), s.mail("b"), same()]).await.map_err(stheno::Error::from)?;
+    let sent =
+        s.api.send_all(vec![same(), s.mail("b"), same()]).await.map_err(stheno::Error::from)?;
     let ids: Vec<_> = sent.iter().map(|record| record.id.as_str()).collect();
     equal("how many records there are", ids.len(), 3)?;
-    holds(ids.first() == ids.last() && ids.first() != ids.get(1), || format!("the records are {ids:?}"))?;
+    holds(ids.first() == ids.last() && ids.first() != ids.get(1), || {
+        format!("the records are {ids:?}")
+    })?;
     s.went_out("a", 1).await?;
     s.went_out("b", 1).await
 }

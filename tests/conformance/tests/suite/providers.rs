@@ -89,8 +89,10 @@ async fn plain_passes(name: &str, features: &[&str]) {
     assert_eq!(report.failed, 0, "{report}");
     assert!(report.skipped > 0, "{report}");
     let module = report.module.as_str();
-    let unsupported: Vec<_> =
-        ids(&report, Status::Passed).into_iter().filter(|id| id.ends_with(".unsupported")).collect();
+    let unsupported: Vec<_> = ids(&report, Status::Passed)
+        .into_iter()
+        .filter(|id| id.ends_with(".unsupported"))
+        .collect();
     let expected: Vec<_> =
         features.iter().map(|feature| format!("{module}.{feature}.unsupported")).collect();
     assert_eq!(unsupported, expected, "{report}");
@@ -99,7 +101,8 @@ async fn plain_passes(name: &str, features: &[&str]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_without_optional_features_passes() {
     plain_passes("plain-cache", &["tags", "matching"]).await;
-    plain_passes("plain-events", &["delay", "priority", "retained", "groups", "dead-letters"]).await;
+    plain_passes("plain-events", &["delay", "priority", "retained", "groups", "dead-letters"])
+        .await;
     plain_passes("plain-files", &["list", "copy", "links", "range"]).await;
     plain_passes("plain-notifications", &["outbox"]).await;
 }

@@ -17,7 +17,12 @@ fn ids_are_unique_and_begin_with_their_module() {
     for (module, case) in all() {
         assert!(seen.insert(case.id), "{} is there twice", case.id);
         let steps: Vec<_> = case.id.split('.').collect();
-        assert_eq!((steps.len(), steps.first().copied()), (3, Some(module.as_str())), "{}", case.id);
+        assert_eq!(
+            (steps.len(), steps.first().copied()),
+            (3, Some(module.as_str())),
+            "{}",
+            case.id
+        );
         let fits = |byte: u8| byte.is_ascii_lowercase() || b".-".contains(&byte);
         assert!(case.id.bytes().all(fits), "{}", case.id);
     }
@@ -44,7 +49,8 @@ fn each_feature_that_a_contract_names_can_be_left_out_in_a_case_of_its_own() {
             };
             for feature in features {
                 assert!(contract.contains(&format!("`{feature}`")), "{}: {feature}", case.id);
-                let without = cases(module).into_iter().any(|it| it.applies == Applies::Without(feature));
+                let without =
+                    cases(module).into_iter().any(|it| it.applies == Applies::Without(feature));
                 assert!(without, "no case looks at who leaves `{feature}` out");
             }
         }

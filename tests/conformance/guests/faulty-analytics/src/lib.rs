@@ -57,7 +57,8 @@ impl Faulty {
         }
         let lines = std::mem::take(&mut self.kept);
         let wrote = journal.append(clock::unix_ms(), &lines).and_then(|()| journal.sync());
-        wrote.map_err(|error| Error::Unavailable(format!("{}: {error}", journal.folder().display())))
+        wrote
+            .map_err(|error| Error::Unavailable(format!("{}: {error}", journal.folder().display())))
     }
 }
 

@@ -61,7 +61,12 @@ impl Faulty {
 impl Lifecycle for Faulty {
     fn describe() -> Description {
         let features: &[&str] = if PLAIN { &[] } else { &["tags", "matching"] };
-        Description::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), Instances::One, features)
+        Description::new(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            Instances::One,
+            features,
+        )
     }
 
     fn start(options: &str) -> Result<Self> {
@@ -99,7 +104,8 @@ impl Cache for Faulty {
         for entry in &mut entries {
             match self.fault {
                 Fault::ServesExpired => {
-                    entry.ttl_ms = entry.ttl_ms.map(|ttl| if ttl == 0 { 0 } else { ttl.saturating_add(1) });
+                    entry.ttl_ms =
+                        entry.ttl_ms.map(|ttl| if ttl == 0 { 0 } else { ttl.saturating_add(1) });
                 }
                 Fault::LosesTags => entry.tags.clear(),
                 Fault::KeepsOldTags => {

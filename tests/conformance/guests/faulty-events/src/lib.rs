@@ -84,7 +84,8 @@ impl Faulty {
                 Fault::DueEarly => message.delay_ms = message.delay_ms.saturating_sub(1),
                 Fault::IgnoresPriority => message.priority = None,
                 Fault::RetriesAtOnce => {
-                    message.backoff = Some(stheno_sdk::events::Backoff { initial_ms: 0, max_ms: 0 });
+                    message.backoff =
+                        Some(stheno_sdk::events::Backoff { initial_ms: 0, max_ms: 0 });
                 }
                 _ => {}
             }

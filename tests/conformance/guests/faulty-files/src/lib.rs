@@ -52,7 +52,12 @@ struct Faulty {
 impl Lifecycle for Faulty {
     fn describe() -> Description {
         let features: &[&str] = if PLAIN { &[] } else { &["list", "copy", "links", "ranges"] };
-        Description::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), Instances::Many, features)
+        Description::new(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            Instances::Many,
+            features,
+        )
     }
 
     fn start(options: &str) -> Result<Self> {

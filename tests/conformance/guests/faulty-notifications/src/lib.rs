@@ -43,7 +43,12 @@ struct Faulty {
 impl Lifecycle for Faulty {
     fn describe() -> Description {
         let features: &[&str] = if PLAIN { &[] } else { &["outbox"] };
-        Description::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), Instances::One, features)
+        Description::new(
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
+            Instances::One,
+            features,
+        )
     }
 
     fn start(options: &str) -> Result<Self> {
