@@ -99,7 +99,7 @@ async fn largest(s: Subject) -> Outcome {
     let each = MAX_ATTACHMENT_BYTES / MAX_ATTACHMENTS;
     let attachment = |n: usize| Attachment {
         name: format!("größe {n}.pdf"),
-        content_type: (n % 2 == 0).then(|| "application/pdf".to_owned()),
+        content_type: n.is_multiple_of(2).then(|| "application/pdf".to_owned()),
         disposition: match n % 3 {
             0 => Disposition::Inline(format!("id{n}")),
             _ => Disposition::Attachment(None),
