@@ -125,7 +125,12 @@ impl Counter {
             // The feed has none that is not in the catalogue.
             let Some(product) = self.catalogue.get(number) else { continue };
             let cents = self.prices.of(product).await?;
-            lines.push(Line { product: number.clone(), title: product.title.clone(), units, cents });
+            lines.push(Line {
+                product: number.clone(),
+                title: product.title.clone(),
+                units,
+                cents,
+            });
         }
         let Order { country, card, .. } = order;
         let sale = Sale::new(order, lines);

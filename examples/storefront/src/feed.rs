@@ -195,8 +195,11 @@ fn lines<T: DeserializeOwned>(path: PathBuf) -> Result<Vec<T>, FeedError> {
         Err(error) => return Err(FeedError::Read { path, error }),
     };
     let parsed = text.lines().enumerate().map(|(at, line)| {
-        serde_json::from_str(line)
-            .map_err(|error| FeedError::Line { path: path.clone(), line: at + 1, error })
+        serde_json::from_str(line).map_err(|error| FeedError::Line {
+            path: path.clone(),
+            line: at + 1,
+            error,
+        })
     });
     parsed.collect()
 }

@@ -2,8 +2,8 @@
 //! not know.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use stheno::{Cache, ComputeError};
@@ -25,11 +25,7 @@ pub(crate) struct Prices {
 }
 
 impl Prices {
-    pub(crate) fn new(
-        cache: Cache,
-        day: Day,
-            meters: Arc<Meters>,
-    ) -> Self {
+    pub(crate) fn new(cache: Cache, day: Day, meters: Arc<Meters>) -> Self {
         let (sale, reads) = (AtomicBool::new(false), AtomicU64::new(0));
         Self { cache, day, sale, reads, meters }
     }

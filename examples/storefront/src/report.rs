@@ -142,7 +142,11 @@ pub(crate) async fn write(
     let letters = meters.notifications.work().calls;
     let say = |module| match module {
         ModuleName::Cache => {
-            format!("{} prices looked up, {} read", n(meters.cache.work().calls), n(catalogue_reads))
+            format!(
+                "{} prices looked up, {} read",
+                n(meters.cache.work().calls),
+                n(catalogue_reads)
+            )
         }
         ModuleName::Events => {
             let groups = n(found.completed);
@@ -198,7 +202,8 @@ impl Report {
     pub fn mismatches(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let rows = self.expected.rows().into_iter().zip(self.found.rows());
-        for ((name, expected, unit), (_, found, _)) in rows.filter(|((_, a, _), (_, b, _))| a != b) {
+        for ((name, expected, unit), (_, found, _)) in rows.filter(|((_, a, _), (_, b, _))| a != b)
+        {
             let unit = if unit == Unit::Cents { " cents" } else { "" };
             let name = name.trim_start();
             wrong.push(format!("{name}: {found}{unit}, but the input says {expected}{unit}"));

@@ -26,8 +26,7 @@ fn storefront(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-const MODULES: [&str; 6] =
-    ["cache", "events", "locking", "files", "notifications", "analytics"];
+const MODULES: [&str; 6] = ["cache", "events", "locking", "files", "notifications", "analytics"];
 
 #[test]
 fn a_script_gets_one_object_with_what_each_module_did() {

@@ -69,8 +69,12 @@ fn on_paper(orders: &[Value]) -> Totals {
         if order["customer"].as_str().unwrap().ends_with("@exmaple.com") {
             day.corrected += 1;
         }
-        let items: Vec<(&String, u64)> =
-            order["items"].as_object().unwrap().iter().map(|(k, v)| (k, v.as_u64().unwrap())).collect();
+        let items: Vec<(&String, u64)> = order["items"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(k, v)| (k, v.as_u64().unwrap()))
+            .collect();
         let price = |number: &str| {
             let (it, full) = (product(number), product(number)["cents"].as_u64().unwrap());
             if sale && it["category"] == "garden" { full - full / 10 } else { full }

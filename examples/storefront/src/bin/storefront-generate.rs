@@ -78,7 +78,11 @@ fn catalogue() -> std::io::Result<String> {
         title: format!("{of} {thing}"),
         category: (*category).to_owned(),
         cents: 495 + 50 * u64::from(random.below(200)),
-        stock: if number.is_multiple_of(8) { 20 + random.below(25) } else { 200 + random.below(200) },
+        stock: if number.is_multiple_of(8) {
+            20 + random.below(25)
+        } else {
+            200 + random.below(200)
+        },
     });
     json_lines(products)
 }

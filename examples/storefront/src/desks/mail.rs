@@ -44,11 +44,7 @@ impl AddressBook {
     }
 }
 
-pub(super) async fn receipt(
-    office: Office,
-    event: Event,
-    invoice: Invoice,
-) -> Result<(), Trouble> {
+pub(super) async fn receipt(office: Office, event: Event, invoice: Invoice) -> Result<(), Trouble> {
     let to = office.addresses.address(&invoice.customer)?;
     let content = Content {
         subject: Some(format!("Your order {} is on its way", invoice.order)),

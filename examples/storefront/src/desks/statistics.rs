@@ -15,9 +15,8 @@ pub(super) async fn count(office: Office, event: Event, sale: Sale) -> Result<()
         "order": sale.order,
         "cents": sale.cents,
     });
-    let what = Track::new(event.name)
-        .actor(sale.customer)
-        .properties(JsonObject::new(&properties)?);
+    let what =
+        Track::new(event.name).actor(sale.customer).properties(JsonObject::new(&properties)?);
     office.meters.analytics.time(office.runtime.analytics().track(what)).await?;
     Ok(())
 }

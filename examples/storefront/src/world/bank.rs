@@ -52,7 +52,8 @@ impl Bank {
     /// What was charged and not refunded, in cents.
     pub(crate) fn takings(&self) -> u64 {
         let books = open(&self.0);
-        let kept = |(order, cents): (&u32, &u64)| (!books.refunded.contains(order)).then_some(*cents);
+        let kept =
+            |(order, cents): (&u32, &u64)| (!books.refunded.contains(order)).then_some(*cents);
         books.charged.iter().filter_map(kept).sum()
     }
 
