@@ -86,6 +86,21 @@ impl<M: Module> Single<M> {
         .await
     }
 
+    /// As [`Single::call`], in a future that its caller carries to its end.
+    pub(crate) async fn call_carried<R>(
+        &self,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R>,
+    ) -> Result<R, Error> {
+        let seat = match Arc::clone(&self.seat).try_lock_owned() {
+            Ok(seat) => seat,
+            Err(_) => {
+                let _place = self.queue.join(&self.line.blueprint.shared.name)?;
+                Arc::clone(&self.seat).lock_owned().await
+            }
+        };
+        Arc::clone(&self.line).serve(seat, call).await
+    }
+
     /// Stops the instance after the calls that wait already. New calls are
     /// refused from now on.
     pub(crate) async fn stop(&self) -> Result<(), Error> {
