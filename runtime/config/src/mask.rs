@@ -80,7 +80,13 @@ fn in_value(
     spans: &mut Vec<Range<usize>>,
 ) {
     match value {
-        DeValue::Table(table) => in_table(table, text, spans),
+        // `secrets = { authorization = "..." }`
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                let secret = secret || sounds_secret(key.get_ref());
+                in_value(value.get_ref(), value.span(), secret, text, spans);
+            }
+        }
         DeValue::Array(array) => {
             for element in array {
                 in_value(element.get_ref(), element.span(), secret, text, spans);
@@ -95,11 +101,11 @@ fn in_value(
 fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some(equals) = line.find('=')
-            && line.get(..equals).is_some_and(|key| {
-                key.split(['.', '{', ',']).any(|part| sounds_secret(part.trim()))
-            })
-        {
+        let secret = line.match_indices('=').find(|(equals, _)| {
+            let key = line.get(..*equals).and_then(|before| before.rsplit(['{', ',', '[']).next());
+            key.is_some_and(|key| key.split('.').any(|part| sounds_secret(part.trim())))
+        });
+        if let Some((equals, _)) = secret {
             spans.push(start + equals + 1..start + line.len());
         }
         start += line.len();
@@ -127,6 +133,13 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_below_a_secret_key_is_covered() {
+        let text = "http = [{ host = \"a\", secrets = { authorization = \"hunter2\", k = { query = \"q\", value = \"hunter2\" } } }]";
+        let shown = mask(text);
+        assert!(shown.contains("host = \"a\"") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
     fn a_variable_is_no_secret() {
         let text = "token = \"${STHENO_TOKEN}\"\n";
         assert_eq!(mask(text), text);
@@ -141,6 +154,7 @@ mod tests {
             // The tree holds one of the two.
             "token = \"hunter2\"\ntoken = \"hunter2\"\n",
             "token = \"\"\"\nhunter2",
+            "http = [{ host = \"a\", secrets = { authorization = \"hunter2\" }",
         ] {
             assert!(!mask(text).contains("hunter2"), "{}", mask(text));
         }
