@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mail::{Base64, mailbox, mailboxes, object, some};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use stheno_sdk::notifications::{Attachment, Disposition, Message};
 use stheno_sdk::{Error, Result};
 
@@ -36,7 +36,7 @@ pub(crate) struct Email<'m> {
 struct Template<'m> {
     id: &'m str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    variables: BTreeMap<String, Value>,
+    variables: BTreeMap<String, Box<RawValue>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,10 +116,11 @@ fn missing(what: &str) -> Error {
     Error::InvalidArgument(format!("`content` has no `{what}`, and there is no template"))
 }
 
-/// Resend's templates take texts and numbers.
-fn variables(data: Option<&str>) -> Result<BTreeMap<String, Value>> {
-    let variables: BTreeMap<String, Value> = object("data", data)?;
-    match variables.iter().find(|(_, value)| !value.is_string() && !value.is_number()) {
+/// Resend's templates take texts and numbers, which go as they were written.
+fn variables(data: Option<&str>) -> Result<BTreeMap<String, Box<RawValue>>> {
+    let variables: BTreeMap<String, Box<RawValue>> = object("data", data)?;
+    let lawful = |c: char| c == '"' || c == '-' || c.is_ascii_digit();
+    match variables.iter().find(|(_, value)| !value.get().starts_with(lawful)) {
         None => Ok(variables),
         Some((name, _)) => Err(Error::InvalidArgument(format!(
             "`data`: {name:?} is neither a text nor a number, which is what Resend takes"
@@ -140,7 +141,7 @@ fn file(attachment: &Attachment) -> File<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use stheno_sdk::notifications::Content;
 
     fn message() -> Message {
@@ -236,6 +237,14 @@ mod tests {
         );
         let bare = Message { content: None, ..templated };
         assert_eq!(body(&bare).get("subject"), None);
+    }
+
+    #[test]
+    fn numbers_reach_a_template_as_they_were_written() {
+        let data = r#"{"total":12345678901234567890.10}"#;
+        let exact = Message { template: Some("t".into()), data: Some(data.into()), ..message() };
+        let email = Email::of(&exact, Some("shop@example.com")).unwrap();
+        assert!(serde_json::to_string(&email).unwrap().contains(data));
     }
 
     #[test]

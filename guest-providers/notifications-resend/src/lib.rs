@@ -45,13 +45,15 @@ impl Notifications for Resend {
         let key = Some(message.id.as_str()).filter(|id| id.len() <= KEY);
         let response = post(&self.0.url.at("/emails"), key, &email)?;
         let status = response.status();
-        let body = response.bytes(ANSWER)?;
-        match (status, serde_json::from_slice(&body)) {
-            (200, Ok(Taken { id })) => Ok(Receipt { external_id: Some(id) }),
-            (200, Err(_)) => Err(Error::Internal(format!("{SERVICE} answered 200 without an id"))),
-            (409, _) => Err(conflict(&body)),
-            _ => Err(failure(SERVICE, status, &body)),
+        if status == 200 {
+            return match serde_json::from_slice(&response.bytes(ANSWER)?) {
+                Ok(Taken { id }) => Ok(Receipt { external_id: Some(id) }),
+                Err(_) => Err(Error::Internal(format!("{SERVICE} answered 200 without an id"))),
+            };
         }
+        // The status decides; its words are lost if they cannot be read.
+        let body = response.bytes(ANSWER).unwrap_or_default();
+        Err(if status == 409 { conflict(&body) } else { failure(SERVICE, status, &body) })
     }
 }
 

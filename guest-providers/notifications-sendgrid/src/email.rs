@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mail::{Base64, Mailbox, mailbox, mailboxes, object, some};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use stheno_sdk::notifications::{Attachment, Disposition, Message};
 use stheno_sdk::{Error, Result};
@@ -37,7 +38,7 @@ struct Envelope<'m> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bcc: Vec<Mailbox<'m>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dynamic_template_data: Option<Map<String, Value>>,
+    dynamic_template_data: Option<&'m RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     substitutions: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,19 +148,20 @@ fn missing(what: &str) -> Error {
     Error::InvalidArgument(format!("`content` has no `{what}`, and there is no template"))
 }
 
-type Data = (Option<Map<String, Value>>, Option<BTreeMap<String, String>>);
+type Data<'m> = (Option<&'m RawValue>, Option<BTreeMap<String, String>>);
 
-/// A dynamic template, whose id begins so, takes any JSON; an older one replaces
-/// texts by texts.
-fn data(message: &Message) -> Result<Data> {
-    let (Some(template), Some(_)) = (&message.template, &message.data) else {
+/// A dynamic template, whose id begins so, takes any JSON as it is; an older one
+/// replaces texts by texts.
+fn data(message: &Message) -> Result<Data<'_>> {
+    let (Some(template), Some(json)) = (&message.template, &message.data) else {
         return Ok((None, None));
     };
-    let json = message.data.as_deref();
     if template.starts_with("d-") {
-        Ok((Some(object("data", json)?), None))
+        let raw = serde_json::from_str(json);
+        raw.map(|raw| (Some(raw), None))
+            .map_err(|error| Error::InvalidArgument(format!("`data`: {error}")))
     } else {
-        Ok((None, Some(object("data", json)?)))
+        Ok((None, Some(object("data", Some(json))?)))
     }
 }
 
@@ -282,7 +284,7 @@ mod tests {
     fn a_template_takes_the_place_of_the_content_but_for_the_subject() {
         let dynamic = Message {
             template: Some("d-1".into()),
-            data: Some(r#"{"order":{"id":1001}}"#.into()),
+            data: Some(r#"{"order":{"id":1001,"total":0.1}}"#.into()),
             reply_to: vec!["d@example.com".into()],
             ..message()
         };
@@ -292,7 +294,7 @@ mod tests {
             json!({
                 "personalizations": [{
                     "to": [{"email": "ada@example.com", "name": "Ada"}],
-                    "dynamic_template_data": {"order": {"id": 1001}},
+                    "dynamic_template_data": {"order": {"id": 1001, "total": 0.1}},
                 }],
                 "from": {"email": "shop@example.com"},
                 "reply_to": {"email": "d@example.com"},
@@ -309,6 +311,15 @@ mod tests {
             body(&older)["personalizations"][0]["substitutions"],
             json!({"-name-": "Ada"})
         );
+    }
+
+    #[test]
+    fn numbers_reach_a_template_as_they_were_written() {
+        let data = r#"{"total":12345678901234567890.10}"#;
+        let exact =
+            Message { template: Some("d-1".into()), data: Some(data.into()), ..message() };
+        let email = Email::of(&exact, Some("shop@example.com")).unwrap();
+        assert!(serde_json::to_string(&email).unwrap().contains(data));
     }
 
     #[test]

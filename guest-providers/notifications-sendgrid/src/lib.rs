@@ -39,7 +39,8 @@ impl Notifications for SendGrid {
         let response = post(&self.0.url.at("/v3/mail/send"), None, &email)?;
         match response.status() {
             ACCEPTED => Ok(Receipt { external_id: response.header("x-message-id") }),
-            status => Err(failure(SERVICE, status, &response.bytes(ANSWER)?)),
+            // The status decides; its words are lost if they cannot be read.
+            status => Err(failure(SERVICE, status, &response.bytes(ANSWER).unwrap_or_default())),
         }
     }
 }
