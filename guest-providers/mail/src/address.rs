@@ -61,7 +61,9 @@ mod tests {
         assert_eq!(read("Ada B <ada@example.com>"), Some(("ada@example.com", Some("Ada B"))));
         assert_eq!(read("\"B, Ada\" <ada@example.com>"), Some(("ada@example.com", Some("B, Ada"))));
         assert_eq!(read("<ada@example.com>"), Some(("ada@example.com", None)));
-        for none in ["", "ada", "@b", "a@", "a b@c", "a@b,c@d", "Ada <a@b", "a@b>", "a@b\r\nbcc:c@d"] {
+        for none in
+            ["", "ada", "@b", "a@", "a b@c", "a@b,c@d", "Ada <a@b", "a@b>", "a@b\r\nbcc:c@d"]
+        {
             assert_eq!(read(none), None, "{none:?}");
         }
         let Err(Error::InvalidArgument(text)) = mailboxes("cc", &["a@b".into(), "x".into()]) else {

@@ -83,7 +83,10 @@ mod tests {
     fn a_service_is_quoted_and_cut() {
         let errors = br#"{"errors":[{"message":"bad","field":"from.email"},{"message":"worse","field":null}]}"#;
         assert_eq!(said(errors), "from.email: bad; worse");
-        assert_eq!(said(br#"{"statusCode":422,"message":"bad","name":"validation_error"}"#), "validation_error: bad");
+        assert_eq!(
+            said(br#"{"statusCode":422,"message":"bad","name":"validation_error"}"#),
+            "validation_error: bad"
+        );
         for nothing in [b"".as_slice(), b"<html>", br#"{"errors":[]}"#, b"\xff"] {
             assert_eq!(said(nothing), "it does not say why");
         }

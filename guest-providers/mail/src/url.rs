@@ -60,7 +60,16 @@ mod tests {
         ] {
             assert_eq!(Url::read(text).unwrap().at("/x"), at);
         }
-        for none in ["", "a.b", "ftp://a", "https://", "https:///", "https://a?b", "https://u@a", "https://a b"] {
+        for none in [
+            "",
+            "a.b",
+            "ftp://a",
+            "https://",
+            "https:///",
+            "https://a?b",
+            "https://u@a",
+            "https://a b",
+        ] {
             assert_eq!(Url::read(none), None, "{none}");
         }
     }

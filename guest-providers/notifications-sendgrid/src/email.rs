@@ -307,17 +307,13 @@ mod tests {
             data: Some(r#"{"-name-":"Ada"}"#.into()),
             ..message()
         };
-        assert_eq!(
-            body(&older)["personalizations"][0]["substitutions"],
-            json!({"-name-": "Ada"})
-        );
+        assert_eq!(body(&older)["personalizations"][0]["substitutions"], json!({"-name-": "Ada"}));
     }
 
     #[test]
     fn numbers_reach_a_template_as_they_were_written() {
         let data = r#"{"total":12345678901234567890.10}"#;
-        let exact =
-            Message { template: Some("d-1".into()), data: Some(data.into()), ..message() };
+        let exact = Message { template: Some("d-1".into()), data: Some(data.into()), ..message() };
         let email = Email::of(&exact, Some("shop@example.com")).unwrap();
         assert!(serde_json::to_string(&email).unwrap().contains(data));
     }

@@ -119,10 +119,10 @@ pub use grants::{
     SocketGrantError,
 };
 pub use http::{
-    DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout, HttpGrant,
-    HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod, HttpMethodError, HttpRate,
-    HttpResponseTimeout, HttpScheme, HttpSecret, HttpSecretError, HttpTimeout, PathError,
-    PathPrefix, SecretName, SecretPlace, check_path,
+    DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout,
+    HttpGrant, HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod,
+    HttpMethodError, HttpRate, HttpResponseTimeout, HttpScheme, HttpSecret, HttpSecretError,
+    HttpTimeout, PathError, PathPrefix, SecretName, SecretPlace, check_path,
 };
 pub use interpolate::{Env, process_env};
 pub use limits::{

@@ -39,7 +39,7 @@ fn sounds_secret(key: &str) -> bool {
 /// may lack the value.
 pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     let mut spans = Vec::new();
-    in_table(tree, text, &mut spans);
+    in_table(tree, &mut spans);
     if broken {
         in_lines(text, &mut spans);
     }
@@ -65,31 +65,25 @@ pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     shown
 }
 
-fn in_table(table: &DeTable<'_>, text: &str, spans: &mut Vec<Range<usize>>) {
+fn in_table(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         let secret = sounds_secret(key.get_ref());
-        in_value(value.get_ref(), value.span(), secret, text, spans);
+        in_value(value.get_ref(), value.span(), secret, spans);
     }
 }
 
-fn in_value(
-    value: &DeValue<'_>,
-    span: Range<usize>,
-    secret: bool,
-    text: &str,
-    spans: &mut Vec<Range<usize>>,
-) {
+fn in_value(value: &DeValue<'_>, span: Range<usize>, secret: bool, spans: &mut Vec<Range<usize>>) {
     match value {
         // `secrets = { authorization = "..." }`
         DeValue::Table(table) => {
             for (key, value) in table {
                 let secret = secret || sounds_secret(key.get_ref());
-                in_value(value.get_ref(), value.span(), secret, text, spans);
+                in_value(value.get_ref(), value.span(), secret, spans);
             }
         }
         DeValue::Array(array) => {
             for element in array {
-                in_value(element.get_ref(), element.span(), secret, text, spans);
+                in_value(element.get_ref(), element.span(), secret, spans);
             }
         }
         DeValue::String(string) if secret && !is_one_variable(string) => spans.push(span),

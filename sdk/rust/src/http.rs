@@ -181,9 +181,7 @@ impl Request {
             .map_err(|()| "method")
             .and_then(|()| request.set_scheme(Some(&scheme)).map_err(|()| "scheme"))
             .and_then(|()| request.set_authority(Some(&self.url.authority)).map_err(|()| "host"))
-            .and_then(|()| {
-                request.set_path_with_query(Some(&self.url.path)).map_err(|()| "path")
-            });
+            .and_then(|()| request.set_path_with_query(Some(&self.url.path)).map_err(|()| "path"));
         match set {
             Ok(()) => Ok(request),
             Err(part) => {
@@ -352,7 +350,8 @@ mod tests {
     #[test]
     fn a_url_is_cut_where_its_host_ends() {
         let cut = |text: &str| Url::parse(text).map(|url| (url.tls, url.authority, url.path));
-        let url = |tls, authority: &str, path: &str| Some((tls, authority.to_owned(), path.to_owned()));
+        let url =
+            |tls, authority: &str, path: &str| Some((tls, authority.to_owned(), path.to_owned()));
         assert_eq!(cut("https://a.b/c?d#e"), url(true, "a.b", "/c?d"));
         assert_eq!(cut("http://a:80"), url(false, "a:80", "/"));
         assert_eq!(cut("https://a?x=/"), url(true, "a", "/?x=/"));

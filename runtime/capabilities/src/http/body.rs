@@ -177,9 +177,7 @@ impl Arriving {
             return Poll::Ready(Error::HttpResponseTimeout);
         }
         match &mut self.between {
-            Some((_, timer)) => {
-                timer.as_mut().poll(context).map(|()| Error::ConnectionReadTimeout)
-            }
+            Some((_, timer)) => timer.as_mut().poll(context).map(|()| Error::ConnectionReadTimeout),
             None => Poll::Pending,
         }
     }

@@ -198,7 +198,8 @@ impl WasiHttpHooks for Hooks {
             let deadline = begun + grant.timeout.get();
             let answer = tokio::time::timeout_at(first.min(deadline), async {
                 let body = secrets::fill_body(&grant.secrets, &mut parts, body).await?;
-                let body = RequestBody { inner: body, left: grant.max_request.get().as_u64(), ended };
+                let body =
+                    RequestBody { inner: body, left: grant.max_request.get().as_u64(), ended };
                 let pool = http.pool(binding).await?;
                 let sent = pool.request(Request::from_parts(parts, body)).await;
                 sent.map_err(|error| http.failed(&error))
@@ -313,8 +314,8 @@ impl Inner {
         let coded = |name: HeaderName, plain: &str| {
             headers.get_all(name).iter().find(|&coding| coding != plain).cloned()
         };
-        let coding = coded(CONTENT_ENCODING, "identity")
-            .or_else(|| coded(TRANSFER_ENCODING, "chunked"));
+        let coding =
+            coded(CONTENT_ENCODING, "identity").or_else(|| coded(TRANSFER_ENCODING, "chunked"));
         if let Some(coding) = coding {
             let coding = coding.to_str().ok().map(one_line);
             return Err(Error::HttpResponseContentCoding(coding));

@@ -42,19 +42,26 @@ pub enum HttpSecretError {
     #[error("a secret's name has 1 to 64 lower-case letters, digits and `-`")]
     Name,
     /// No header can have this name, or the host writes it.
-    #[error("no request may set this header, or its name has others than lower-case letters, digits, `-` and `_`")]
+    #[error(
+        "no request may set this header, or its name has others than lower-case letters, digits, `-` and `_`"
+    )]
     Header,
     /// The query parameter has a name that is empty or would have to be encoded.
     #[error("a query parameter's name has letters, digits, `-`, `_` and `.`")]
     Query,
     /// So short that it would be found in every response.
-    #[error("it has no part of {} or more characters, so it would be found everywhere", HttpSecret::MIN_LENGTH)]
+    #[error(
+        "it has no part of {} or more characters, so it would be found everywhere",
+        HttpSecret::MIN_LENGTH
+    )]
     TooShort,
     /// More than 8 KiB.
     #[error("it is longer than 8 KiB")]
     TooLong,
     /// A control character, a space at an end, or characters beyond ASCII.
-    #[error("it has a control character, a character beyond ASCII, or a space at an end; a line break at the end of a file that it was read from is one too")]
+    #[error(
+        "it has a control character, a character beyond ASCII, or a space at an end; a line break at the end of a file that it was read from is one too"
+    )]
     Characters,
 }
 

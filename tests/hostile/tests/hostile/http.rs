@@ -109,7 +109,8 @@ async fn serve(
         match &answer {
             Answer::Text(text) => stream.write_all(text.as_bytes()).await?,
             Answer::Echo => {
-                let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+                let text =
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
                 stream.write_all(text.as_bytes()).await?;
             }
             Answer::Flood(first, then) => {
@@ -184,7 +185,8 @@ async fn the_line_that_the_refusal_names_is_the_line_that_grants_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_is_granted_is_sent_and_all_else_is_counted() {
-    let (server, door) = (Server::start(Answer::Text(HELLO.to_owned())).await, Server::door().await);
+    let (server, door) =
+        (Server::start(Answer::Text(HELLO.to_owned())).await, Server::door().await);
     let mut narrow = grant("127.0.0.1", &server);
     narrow.path = PathPrefix::new("/v3/").unwrap();
     let guest = granted(vec![narrow]).await;
@@ -213,7 +215,8 @@ async fn only_what_is_granted_is_sent_and_all_else_is_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_spelling_of_a_host_reaches_what_was_not_granted() {
-    let (server, door) = (Server::start(Answer::Text(HELLO.to_owned())).await, Server::door().await);
+    let (server, door) =
+        (Server::start(Answer::Text(HELLO.to_owned())).await, Server::door().await);
     let guest = granted(vec![grant("api.example.com", &door), grant("127.0.0.1", &server)]).await;
     let port = door.port;
     let hosts = [

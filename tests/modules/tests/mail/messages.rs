@@ -104,8 +104,10 @@ async fn a_large_attachment_leaves_piece_by_piece(vendor: Vendor) {
     let subject = Subject::with(vendor, "limits = { memory = \"36MiB\" }").await;
     let file = bytes(15 << 20);
     let disposition = Disposition::Attachment(None);
-    let new =
-        NewNotification { attachments: vec![attachment("a.png", disposition, file.clone())], ..mail() };
+    let new = NewNotification {
+        attachments: vec![attachment("a.png", disposition, file.clone())],
+        ..mail()
+    };
     let body = taken(&subject, new).await;
     assert!(STANDARD.decode(text(&body, "/attachments/0/content")).unwrap() == file);
 }

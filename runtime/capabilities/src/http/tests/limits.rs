@@ -67,7 +67,8 @@ async fn a_request_that_is_too_large_is_cut_off() {
 
 #[tokio::test]
 async fn a_head_without_end_is_refused() {
-    let server = Server::flooding(b"HTTP/1.1 200 OK\r\n", b"X-A: aaaaaaaaaaaaaaaaaaaaaaaaa\r\n").await;
+    let server =
+        Server::flooding(b"HTTP/1.1 200 OK\r\n", b"X-A: aaaaaaaaaaaaaaaaaaaaaaaaa\r\n").await;
     let refused = ask(&limited(&server, |_| {}), get(&server, HOST)).await;
     assert!(matches!(refused, Err(Error::HttpProtocolError)), "{refused:?}");
     server.is_left().await;

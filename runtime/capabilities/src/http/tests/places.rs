@@ -53,10 +53,9 @@ async fn a_name_never_leads_to_where_clouds_hand_out_credentials() {
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let server = Server::answering(HELLO).await;
     let other = Ipv4Addr::new(127, 0, 0, 2);
-    let stand_in = Server::on(other, server.address.port(), |stream| {
-        Box::pin(std::future::ready(stream))
-    })
-    .await;
+    let stand_in =
+        Server::on(other, server.address.port(), |stream| Box::pin(std::future::ready(stream)))
+            .await;
     let mut private = grant("api.test", &server);
     private.private = true;
     // Whoever looked it up a second time would be led to the other one.

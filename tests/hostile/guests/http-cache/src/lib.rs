@@ -79,8 +79,10 @@ fn raw(scheme: &str, authority: &str, path: &str) -> std::result::Result<String,
 
 fn flood(url: &str) -> Result<String> {
     let piece = [b'a'; 16 * 1024];
-    shown(Request::post(url)?.send_with(|body| loop {
-        body.write_all(&piece)?;
+    shown(Request::post(url)?.send_with(|body| {
+        loop {
+            body.write_all(&piece)?;
+        }
     })?)
 }
 
