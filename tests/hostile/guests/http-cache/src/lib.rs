@@ -102,7 +102,10 @@ fn open(url: &str) -> std::result::Result<String, String> {
     let body = request.body().map_err(refused)?;
     let stream = body.write().map_err(refused)?;
     let response = handle(request, None).map_err(|code| code.to_string())?;
-    stream.blocking_write_and_flush(b"hello").map_err(|error| error.to_string())?;
+    // More than the host buffers: once it is written, the request is on its way.
+    for _ in 0..8 {
+        stream.blocking_write_and_flush(b"hello").map_err(|error| error.to_string())?;
+    }
     std::mem::forget((stream, body, response));
     Ok("opened".to_owned())
 }
