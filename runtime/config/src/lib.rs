@@ -37,6 +37,7 @@
 //! [modules.cache.grants]
 //! folders = [{ host = "./data", guest = "/data", mode = "read-write" }]
 //! sockets = ["127.0.0.1:6379"]
+//! http = [{ host = "api.example.com", methods = ["POST"], path = "/v1/" }]
 //!
 //! [modules.cache.limits]
 //! memory = "256MiB"
@@ -89,6 +90,7 @@ mod decode;
 mod duration;
 mod error;
 mod grants;
+mod http;
 mod interpolate;
 mod limits;
 mod mask;
@@ -116,6 +118,12 @@ pub use error::{ConfigError, Problem};
 pub use grants::{
     DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError, SocketGrant,
     SocketGrantError,
+};
+pub use http::{
+    DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout,
+    HttpGrant, HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod,
+    HttpMethodError, HttpRate, HttpResponseTimeout, HttpScheme, HttpSecret, HttpSecretError,
+    HttpTimeout, PathError, PathPrefix, SecretName, SecretPlace, check_path,
 };
 pub use interpolate::{Env, process_env};
 pub use limits::{

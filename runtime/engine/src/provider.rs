@@ -65,6 +65,13 @@ impl<M: Module> Provider<M> {
         &self.0.blueprint.limits
     }
 
+    /// How many HTTP requests were denied to it since it was loaded, and
+    /// responses that had a secret in them; the log says which and why.
+    #[must_use]
+    pub fn denied_http_requests(&self) -> u64 {
+        self.0.blueprint.shared.http.denied()
+    }
+
     /// Whether a single instance serves, so that calls queue.
     #[must_use]
     pub fn is_single(&self) -> bool {
