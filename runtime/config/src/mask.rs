@@ -39,7 +39,8 @@ fn sounds_secret(key: &str) -> bool {
 /// may lack the value.
 pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     let mut spans = Vec::new();
-    in_table(tree, text, &mut spans);
+    in_table(tree, &mut spans);
+    in_urls(text, &mut spans);
     if broken {
         in_lines(text, &mut spans);
     }
@@ -65,58 +66,56 @@ pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     shown
 }
 
-fn in_table(table: &DeTable<'_>, text: &str, spans: &mut Vec<Range<usize>>) {
+fn in_table(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         let secret = sounds_secret(key.get_ref());
-        in_value(value.get_ref(), value.span(), secret, text, spans);
+        in_value(value.get_ref(), value.span(), secret, spans);
     }
 }
 
-fn in_value(
-    value: &DeValue<'_>,
-    span: Range<usize>,
-    secret: bool,
-    text: &str,
-    spans: &mut Vec<Range<usize>>,
-) {
+fn in_value(value: &DeValue<'_>, span: Range<usize>, secret: bool, spans: &mut Vec<Range<usize>>) {
     match value {
-        DeValue::Table(table) => in_table(table, text, spans),
+        // `secrets = { authorization = "..." }`
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                let secret = secret || sounds_secret(key.get_ref());
+                in_value(value.get_ref(), value.span(), secret, spans);
+            }
+        }
         DeValue::Array(array) => {
             for element in array {
-                in_value(element.get_ref(), element.span(), secret, text, spans);
+                in_value(element.get_ref(), element.span(), secret, spans);
             }
         }
         DeValue::String(string) if secret && !is_one_variable(string) => spans.push(span),
         DeValue::Integer(_) | DeValue::Float(_) if secret => spans.push(span),
-        DeValue::String(string) if string.contains("://") => in_url(span, text, spans),
         _ => {}
     }
 }
 
-/// The user and password of a URL that is written out.
-fn in_url(span: Range<usize>, text: &str, spans: &mut Vec<Range<usize>>) {
-    let Some(written) = text.get(span.clone()) else { return };
-    let Some((scheme, rest)) = written.split_once("://") else { return };
-    if let Some((credentials, _)) = rest.rsplit_once('@')
-        && !is_one_variable(credentials)
-    {
-        let start = span.start + scheme.len() + "://".len();
-        spans.push(start..start + credentials.len());
+/// Users and passwords of URLs that are written out, whatever their keys.
+fn in_urls(text: &str, spans: &mut Vec<Range<usize>>) {
+    for (at, separator) in text.match_indices("://") {
+        let start = at + separator.len();
+        let rest = text.get(start..).unwrap_or_default();
+        let url = rest.split(['"', '\'', ' ', '\t', '\r', '\n']).next().unwrap_or_default();
+        if let Some((credentials, _)) = url.rsplit_once('@')
+            && !is_one_variable(credentials)
+        {
+            spans.push(start..start + credentials.len());
+        }
     }
 }
 
 fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some(equals) = line.find('=')
-            && line.get(..equals).is_some_and(|key| {
-                key.split(['.', '{', ',']).any(|part| sounds_secret(part.trim()))
-            })
-        {
+        let secret = line.match_indices('=').find(|(equals, _)| {
+            let key = line.get(..*equals).and_then(|before| before.rsplit(['{', ',', '[']).next());
+            key.is_some_and(|key| key.split('.').any(|part| sounds_secret(part.trim())))
+        });
+        if let Some((equals, _)) = secret {
             spans.push(start + equals + 1..start + line.len());
-        }
-        if line.contains("://") {
-            in_url(start..start + line.len(), text, spans);
         }
         start += line.len();
     }
@@ -140,6 +139,13 @@ mod tests {
             "[server]\nlisten = \"0.0.0.0:1\"\ntokn = *********** # why\n[modules.cache]\noptions = { api_key = ***, ttl = \"1s\", passwords = [***, *] }\n"
         );
         assert_eq!(shown.len(), text.len());
+    }
+
+    #[test]
+    fn all_that_is_below_a_secret_key_is_covered() {
+        let text = "http = [{ host = \"a\", secrets = { authorization = \"hunter2\", k = { query = \"q\", value = \"hunter2\" } } }]";
+        let shown = mask(text);
+        assert!(shown.contains("host = \"a\"") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]
@@ -173,6 +179,7 @@ mod tests {
             // The tree holds one of the two.
             "token = \"hunter2\"\ntoken = \"hunter2\"\n",
             "token = \"\"\"\nhunter2",
+            "http = [{ host = \"a\", secrets = { authorization = \"hunter2\" }",
         ] {
             assert!(!mask(text).contains("hunter2"), "{}", mask(text));
         }
