@@ -8,6 +8,7 @@ const LOCAL: &[&str] = &[
     "events-local",
     "locking-local",
     "files-local",
+    "workflows-local",
     "notifications-local",
     "analytics-local",
 ];

@@ -135,6 +135,7 @@ modules! {
     events: Events, locally "events-local";
     locking: Locking, locally "locking-local";
     files: Files, locally "files-local";
+    workflows: Workflows, locally "workflows-local";
     @several
     notifications: Notifications(Routes), locally "notifications-local";
     analytics: Analytics(Everything), locally "analytics-local";

@@ -9,7 +9,10 @@ use wasmtime::component::Component;
 use crate::Engine;
 use crate::instance::Blueprint;
 use crate::load::{LoadError, Source, bare, describe};
-use crate::module::{CacheModule, EventsModule, FilesModule, Module};
+use crate::module::{
+    AnalyticsModule, CacheModule, EventsModule, FilesModule, LockingModule, Module,
+    NotificationsModule, WorkflowsModule,
+};
 
 /// What [`Engine::inspect`] finds out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,7 +92,11 @@ fn lines(all: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 const MODULES: &[(&str, &str)] = &[
     ("cache", CacheModule::INTERFACE),
     ("events", EventsModule::INTERFACE),
+    ("locking", LockingModule::INTERFACE),
     ("files", FilesModule::INTERFACE),
+    ("workflows", WorkflowsModule::INTERFACE),
+    ("notifications", NotificationsModule::INTERFACE),
+    ("analytics", AnalyticsModule::INTERFACE),
 ];
 
 impl Engine {

@@ -15,6 +15,7 @@ use stheno_engine::{
 use crate::analytics::{self, Analytics};
 use crate::files::{Files, LinkKeys};
 use crate::notifications::{self, Notifications};
+use crate::workflows::{GRACE, Workflows};
 use crate::{Cache, Error, Events, Locking};
 
 /// All modules, each served by its provider.
@@ -31,6 +32,7 @@ struct Inner {
     files: Files,
     notifications: Notifications,
     analytics: Analytics,
+    workflows: Workflows,
     clock: Clock,
 }
 
@@ -110,6 +112,12 @@ impl Runtime {
         &self.0.analytics
     }
 
+    /// The workflows.
+    #[must_use]
+    pub fn workflows(&self) -> &Workflows {
+        &self.0.workflows
+    }
+
     /// The clock that providers see.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -118,13 +126,14 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events, locking, files) = tokio::join!(
+        let (cache, events, locking, files, workflows) = tokio::join!(
             status(ModuleName::Cache, None, self.0.cache.provider()),
             status(ModuleName::Events, None, self.0.events.provider()),
             status(ModuleName::Locking, None, self.0.locking.provider()),
             status(ModuleName::Files, None, self.0.files.provider()),
+            status(ModuleName::Workflows, None, self.0.workflows.provider()),
         );
-        let mut all = vec![cache, events, locking, files];
+        let mut all = vec![cache, events, locking, files, workflows];
         let targets = self.0.notifications.targets().iter();
         all.extend(
             join_all(targets.map(|target| {
@@ -143,14 +152,16 @@ impl Runtime {
     }
 
     /// Stops: from now on nothing is accepted from outside, subscribers end the
-    /// events that they have begun, accepted calls end, and every provider writes
-    /// out what it holds. Calls that come later are `unavailable`.
+    /// events that they have begun and workflows the steps, accepted calls end, and
+    /// every provider writes out what it holds. Calls that come later are
+    /// `unavailable`.
     ///
-    /// Events in a provider that does not keep them (one without the feature
-    /// `durable`) are handled first, if they are due and have a subscriber here,
-    /// with all that its handlers publish; for at most 30 seconds. What is due
-    /// later is gone with the provider, and the log says how much that is.
-    /// Whoever waits for a lock is told that it will not come.
+    /// Events and runs in a provider that does not keep them (one without the
+    /// feature `durable`) are handled first, if they are due and have a subscriber
+    /// or a handler here, with all that these publish and start; for at most 30
+    /// seconds. What is due later is gone with the provider, and the log says how
+    /// much that is. Whoever waits for a lock or a run is told that it will not
+    /// come.
     ///
     /// Then notifications that are being sent are sent, and what was tracked is
     /// handed over, for at most 30 seconds more.
@@ -159,18 +170,29 @@ impl Runtime {
     ///
     /// The first that a provider's own `stop` gave; the others are logged.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.0.events.drain().await;
+        let (events, workflows) = (&self.0.events, &self.0.workflows);
+        tokio::join!(events.close(), workflows.close());
+        // Each may bring something for the other.
+        let handled = async {
+            while workflows.handle_due().await | events.handle_due().await {}
+        };
+        if tokio::time::timeout(GRACE, handled).await.is_err() {
+            tracing::warn!("not all that was due could be handled in {GRACE:?}");
+        }
+        workflows.stop().await;
+        events.stop().await;
         // After the subscribers, who may want a lock to end what they have begun.
         self.0.locking.close();
         // After the handlers, which may send, and before what they are sent by.
         self.0.notifications.drain().await;
         self.0.analytics.drain().await;
         let targets = self.0.notifications.targets().iter();
-        let (cache, events, locking, files, notifications, analytics) = tokio::join!(
+        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::join!(
             self.0.cache.provider().stop(),
             self.0.events.provider().stop(),
             self.0.locking.provider().stop(),
             self.0.files.provider().stop(),
+            self.0.workflows.provider().stop(),
             join_all(targets.map(|target| target.provider.stop())),
             join_all(self.0.analytics.targets().map(|(_, provider)| provider.stop())),
         );
@@ -180,6 +202,7 @@ impl Runtime {
             (ModuleName::Events, events),
             (ModuleName::Locking, locking),
             (ModuleName::Files, files),
+            (ModuleName::Workflows, workflows),
         ];
         all.extend(notifications.into_iter().map(|end| (ModuleName::Notifications, end)));
         all.extend(analytics.into_iter().map(|end| (ModuleName::Analytics, end)));
@@ -242,11 +265,12 @@ impl Builder {
                 "write one below [server]: link_secret = \"${STHENO_LINK_SECRET}\"",
             )
         })?;
-        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::try_join!(
             loader.load(ModuleName::Cache),
             loader.load(ModuleName::Events),
             loader.load(ModuleName::Locking),
             loader.load(ModuleName::Files),
+            loader.load(ModuleName::Workflows),
             loader.load_all(ModuleName::Notifications),
             loader.load_all(ModuleName::Analytics),
         )?;
@@ -271,6 +295,7 @@ impl Builder {
         let analytics = Analytics::new(analytics, clock.clone());
         let files = Files::new(files, keys, clock.clone());
         let cache = Cache::new(cache);
+        let workflows = Workflows::new(workflows, events.clone(), clock.clone());
         Ok(Runtime(Arc::new(Inner {
             cache,
             events,
@@ -278,6 +303,7 @@ impl Builder {
             files,
             notifications,
             analytics,
+            workflows,
             clock,
         })))
     }
@@ -291,11 +317,12 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
             loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
             loader.check::<stheno_engine::FilesModule>(ModuleName::Files),
+            loader.check::<stheno_engine::WorkflowsModule>(ModuleName::Workflows),
             loader.check_all::<stheno_engine::NotificationsModule>(ModuleName::Notifications),
             loader.check_all::<stheno_engine::AnalyticsModule>(ModuleName::Analytics),
         )?;
@@ -304,6 +331,7 @@ impl Builder {
             (ModuleName::Events, events.into()),
             (ModuleName::Locking, locking.into()),
             (ModuleName::Files, files.into()),
+            (ModuleName::Workflows, workflows.into()),
         ];
         all.extend(notifications.into_iter().map(|it| (ModuleName::Notifications, it.into())));
         all.extend(analytics.into_iter().map(|it| (ModuleName::Analytics, it.into())));
