@@ -36,6 +36,7 @@ mod notifications;
 mod router;
 mod serve;
 mod wire;
+mod workflows;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use router::openapi_json;
