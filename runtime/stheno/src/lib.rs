@@ -73,6 +73,8 @@ pub use notifications::{
     Notifications, OutboxAttachment, OutboxMessage, OutboxPage, SendAllError,
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
+pub use stheno_config as config;
+pub use stheno_engine::{Clock, ManualClock, ProviderInfo};
 pub use workflows::{
     Cadence, Cause, CauseKind, Condition, ConditionPlace, ConditionTest, Define, Fault, Finished,
     IntoOutcome, MAX_RUN_BODY_BYTES, MAX_WORKFLOW_STEPS, OnFailure, Outcome, Overlap, PulledTasks,
@@ -81,5 +83,3 @@ pub use workflows::{
     StepStatus, StepWork, StopSignal, Task, TaskAction, TaskSelector, TaskVerdict, Workflow,
     WorkflowDefinition, WorkflowStatus, WorkflowWorker, Workflows,
 };
-pub use stheno_config as config;
-pub use stheno_engine::{Clock, ManualClock, ProviderInfo};

@@ -173,9 +173,7 @@ impl Runtime {
         let (events, workflows) = (&self.0.events, &self.0.workflows);
         tokio::join!(events.close(), workflows.close());
         // Each may bring something for the other.
-        let handled = async {
-            while workflows.handle_due().await | events.handle_due().await {}
-        };
+        let handled = async { while workflows.handle_due().await | events.handle_due().await {} };
         if tokio::time::timeout(GRACE, handled).await.is_err() {
             tracing::warn!("not all that was due could be handled in {GRACE:?}");
         }

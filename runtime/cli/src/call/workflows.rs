@@ -165,7 +165,6 @@ pub(super) struct Body {
     raw: bool,
 }
 
-
 fn as_json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         Failure::other(
@@ -355,9 +354,7 @@ impl Function {
                 let query = [("id", id.as_str())];
                 client.ask(Method::DELETE, DEFINITION, &query, Vec::new()).await?.print()
             }
-            Self::Definitions => {
-                lines(&client.get("/v1/workflows/definitions", &[]).await?, json)
-            }
+            Self::Definitions => lines(&client.get("/v1/workflows/definitions", &[]).await?, json),
             Self::Start(new) => {
                 let answer = new.start(client).await?;
                 if json {

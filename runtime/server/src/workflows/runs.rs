@@ -6,9 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use stheno::{
-    Cause, Fault, RunDetail, RunFilter, RunState, RunStatus, StepStatus, TaskVerdict,
-};
+use stheno::{Cause, Fault, RunDetail, RunFilter, RunState, RunStatus, StepStatus, TaskVerdict};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -39,11 +39,7 @@ struct ScheduleBody {
     #[schema(example = "report")]
     workflow: String,
     /// What each run is started with, as any JSON; null if there is none.
-    #[serde(
-        default,
-        deserialize_with = "wire::present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "wire::present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     input: Option<Box<RawValue>>,
     /// ... or as any bytes.

@@ -33,11 +33,7 @@ struct Attempt {
 }
 
 impl StepContext {
-    pub(super) fn new(
-        task: contract::Task,
-        stop: watch::Receiver<()>,
-        publishes: bool,
-    ) -> Self {
+    pub(super) fn new(task: contract::Task, stop: watch::Receiver<()>, publishes: bool) -> Self {
         Self(Arc::new(Attempt {
             deadline: task.deadline_in_ms.map(Duration::from_millis),
             task,

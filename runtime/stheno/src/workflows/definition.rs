@@ -224,7 +224,9 @@ impl WorkflowDefinition {
         let id = args::name("id", &self.id)?;
         let count = self.steps.len();
         if count == 0 || count > MAX_WORKFLOW_STEPS {
-            return Err(Error::invalid(format!("steps has {count} items, must be 1 to {MAX_WORKFLOW_STEPS}")));
+            return Err(Error::invalid(format!(
+                "steps has {count} items, must be 1 to {MAX_WORKFLOW_STEPS}"
+            )));
         }
         let mut ids = HashSet::with_capacity(count);
         for step in &self.steps {
@@ -255,7 +257,9 @@ impl StepDefinition {
         }
         let within = |error: Error| Error::invalid(format!("step {id:?}: {}", error.message()));
         if self.after.len() > MAX_WORKFLOW_STEPS {
-            return Err(within(Error::invalid(format!("after has more than {MAX_WORKFLOW_STEPS} items"))));
+            return Err(within(Error::invalid(format!(
+                "after has more than {MAX_WORKFLOW_STEPS} items"
+            ))));
         }
         if self.retries.attempts == 0 {
             return Err(within(Error::invalid("attempts is 0, must be at least 1")));

@@ -322,9 +322,9 @@ impl Desk {
             self.outcomes.push(outcome(token, contract::Verdict::Returned));
             return;
         };
-        let deadline = task.deadline_in_ms.map(|ms| {
-            self.calls.clock().monotonic().saturating_add(Duration::from_millis(ms))
-        });
+        let deadline = task
+            .deadline_in_ms
+            .map(|ms| self.calls.clock().monotonic().saturating_add(Duration::from_millis(ms)));
         let served = Arc::clone(&place.served);
         let mut attempt = served.attempt(task);
         // A waker that does nothing is enough: what is not done now is polled
@@ -394,7 +394,10 @@ impl Desk {
             }
         }
         if lost > 0 {
-            tracing::warn!(lost, "attempts ended after their lease or their time, and do not count");
+            tracing::warn!(
+                lost,
+                "attempts ended after their lease or their time, and do not count"
+            );
         }
     }
 

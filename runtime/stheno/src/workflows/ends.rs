@@ -30,8 +30,7 @@ struct State {
 
 impl News {
     pub(super) fn new() -> Self {
-        let state =
-            State { waiting: HashMap::new(), watched: Some(broadcast::channel(WATCHED).0) };
+        let state = State { waiting: HashMap::new(), watched: Some(broadcast::channel(WATCHED).0) };
         Self { activity: watch::channel(()).0, state: Mutex::new(state) }
     }
 

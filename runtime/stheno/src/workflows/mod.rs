@@ -30,12 +30,12 @@ use calls::Calls;
 use serve::Service;
 
 pub use args::{MAX_RUN_BODY_BYTES, MAX_WORKFLOW_STEPS};
-pub(crate) use desk::GRACE;
 pub use context::{Finished, StepContext, StopSignal};
 pub use definition::{
     Condition, ConditionPlace, ConditionTest, OnFailure, Retries, StepDefinition, StepWork,
     WorkflowDefinition, WorkflowStatus,
 };
+pub(crate) use desk::GRACE;
 pub use outcome::{IntoOutcome, Outcome};
 pub use run::{
     Cause, CauseKind, Fault, RunDetail, RunError, RunFilter, RunPage, RunState, RunStatus,
@@ -90,11 +90,7 @@ pub struct Workflows {
 }
 
 impl Workflows {
-    pub(crate) fn new(
-        provider: Provider<WorkflowsModule>,
-        events: Events,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(provider: Provider<WorkflowsModule>, events: Events, clock: Clock) -> Self {
         let calls = Arc::new(Calls::new(provider, clock));
         let service = Arc::new(Service::begin(Arc::clone(&calls), events));
         Self { calls, service }
@@ -167,7 +163,11 @@ impl Workflows {
     /// `unavailable` when the provider is full, and what else it says. After
     /// `timeout`, `unavailable` or `internal` it may have been started all the
     /// same: ask again with the same id.
-    pub fn start<'a, T: Serialize + ?Sized>(&'a self, workflow: &'a str, input: &T) -> StartRun<'a> {
+    pub fn start<'a, T: Serialize + ?Sized>(
+        &'a self,
+        workflow: &'a str,
+        input: &T,
+    ) -> StartRun<'a> {
         StartRun::json(self, workflow, input)
     }
 

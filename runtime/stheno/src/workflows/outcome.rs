@@ -89,6 +89,11 @@ mod tests {
         is(verdict::<()>(Err(Failure::retry("busy"))), "Verdict::Failed");
         is(verdict::<()>(Err(Failure::reject("no"))), "Verdict::Rejected");
         is(verdict(Ok("x".repeat(args::MAX_RUN_BODY_BYTES))), "Verdict::Rejected");
-        is(verdict(Ok(Outcome::Done([(vec![1], 2)].into_iter().collect::<std::collections::BTreeMap<_, _>>()))), "Verdict::Rejected");
+        is(
+            verdict(Ok(Outcome::Done(
+                [(vec![1], 2)].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            ))),
+            "Verdict::Rejected",
+        );
     }
 }

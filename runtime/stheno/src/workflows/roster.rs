@@ -70,9 +70,8 @@ impl Served {
     async fn step(&self, task: contract::Task) -> contract::Verdict {
         let handlers = self.handlers.get(&task.step);
         let compensates = matches!(task.action, contract::Action::Compensate);
-        let handler = handlers.and_then(|own| {
-            if compensates { own.compensate.clone() } else { own.invoke.clone() }
-        });
+        let handler = handlers
+            .and_then(|own| if compensates { own.compensate.clone() } else { own.invoke.clone() });
         let Some(handler) = handler else {
             let what = if compensates { "compensation" } else { "step" };
             return contract::Verdict::Failed(format!(
@@ -152,9 +151,7 @@ impl Roster {
         if self.lock().contains_key(id) {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                format!(
-                    "this runtime serves a workflow with the id {id:?}; stop that one first"
-                ),
+                format!("this runtime serves a workflow with the id {id:?}; stop that one first"),
             ));
         }
         Ok(())

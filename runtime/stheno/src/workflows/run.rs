@@ -279,7 +279,8 @@ impl RunError {
 
 fn ended(run: &RunDetail) -> String {
     let status = &run.status;
-    let mut text = format!("run {:?} of {:?} ended as {}", status.run, status.workflow, status.state);
+    let mut text =
+        format!("run {:?} of {:?} ended as {}", status.run, status.workflow, status.state);
     if let Some(cause) = &status.cause {
         text = format!("{text}: {cause}");
     }
@@ -360,10 +361,21 @@ macro_rules! same {
 pub(super) use same;
 
 same!(RunState = contract::RunState { Running, Stopping, Compensating, Done, Reverted, Failed });
-same!(StepState = contract::StepState {
-    Pending, Running, Waiting, Stalled, Done, Failed, Skipped, PassedOver, Compensating, Reverted,
-    Stuck,
-});
+same!(
+    StepState = contract::StepState {
+        Pending,
+        Running,
+        Waiting,
+        Stalled,
+        Done,
+        Failed,
+        Skipped,
+        PassedOver,
+        Compensating,
+        Reverted,
+        Stuck,
+    }
+);
 same!(CauseKind = contract::CauseKind { StepFailed, Cancelled, TimedOut });
 
 impl From<contract::Cause> for Cause {
