@@ -42,6 +42,7 @@ macro_rules! for_every_provider {
 }
 
 mod cancelling;
+mod durable;
 mod ends;
 mod failures;
 mod leases;
@@ -99,11 +100,6 @@ struct Subject {
 impl Subject {
     async fn start(provider: &'static Provider) -> Self {
         Self::with_options(provider, Value::Object(Map::new())).await.unwrap()
-    }
-
-    /// Anew, with these options.
-    async fn again(self, options: Value) -> Self {
-        Self::with_options(self.provider, options).await.unwrap()
     }
 
     async fn with_options(
