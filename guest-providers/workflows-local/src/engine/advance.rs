@@ -269,17 +269,15 @@ impl Engine {
             Then::Proceed => self.close(slot, Job::Invoke(step), Outcome::Failed, now),
             Then::PassOver(steps) => {
                 self.shut(slot, step, Outcome::Failed, now);
-                let mut ended = vec![step];
                 for step in steps.iter() {
                     let is_open = |run: &super::Run| {
                         run.step(step).is_some_and(|step| step.outcome == Outcome::Open)
                     };
                     if self.runs.get(slot).is_some_and(is_open) {
                         self.shut(slot, step, Outcome::PassedOver, now);
-                        ended.push(step);
                     }
                 }
-                self.advance(slot, ended, now);
+                self.advance(slot, vec![step], now);
             }
         }
     }
@@ -320,10 +318,18 @@ impl Engine {
                 let is_running = run.state == RunState::Running;
                 let Some(at) = run.step_mut(next) else { continue };
                 at.waits = at.waits.saturating_sub(1);
-                let begins = at.waits == 0 && at.outcome == Outcome::Open && is_running;
-                if begins && !self.begin(slot, next, now) {
-                    self.skip(slot, next, now);
-                    ended.push(next);
+                if at.waits > 0 {
+                    continue;
+                }
+                let outcome = at.outcome;
+                match outcome {
+                    // What comes after it waits for those before it all the same.
+                    Outcome::PassedOver => ended.push(next),
+                    Outcome::Open if is_running && !self.begin(slot, next, now) => {
+                        self.skip(slot, next, now);
+                        ended.push(next);
+                    }
+                    _ => {}
                 }
             }
         }

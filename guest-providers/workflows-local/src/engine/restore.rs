@@ -116,13 +116,13 @@ impl Restore {
             plans.insert(serial, plan);
         }
         let (mut leases, mut taken, mut slots) = (Vec::new(), BTreeSet::new(), Vec::new());
-        for (serial, rows) in self.runs {
+        for (serial, mut rows) in self.runs {
             engine.next_serial = engine.next_serial.max(serial.saturating_add(1));
             let plan = rows.header.as_ref().and_then(|header| plans.get(&header.plan));
-            match (rows.header, plan.cloned()) {
+            let plan = plan.cloned();
+            match (rows.header.take(), plan) {
                 (Some(header), Some(plan)) => {
-                    let parts = (rows.invoke, rows.state, rows.undo);
-                    let slot = engine.restore_run(serial, header, &plan, parts, &mut leases, now);
+                    let slot = engine.restore_run(serial, header, &plan, rows, &mut leases, now);
                     slots.push(slot);
                 }
                 (header, _) => {
@@ -142,7 +142,7 @@ impl Restore {
             if !is_good
                 && let Some(course) = engine.runs.get_mut(slot).and_then(|run| run.course_mut(job))
             {
-                course.stand = Stand::Backoff;
+                course.stand = Stand::Idle;
             }
             is_good
         });
@@ -195,11 +195,12 @@ impl Engine {
         serial: u64,
         header: Header,
         plan: &Rc<Plan>,
-        (invoke, state, undo): (Vec<(u16, InvokeRow)>, Option<StateRow>, Vec<(u16, UndoRow)>),
+        rows: RunRows,
         leases: &mut Vec<Leased>,
         now: Now,
     ) -> usize {
         let Header { id, named, input, started_ms, parent, depth, schedule, .. } = header;
+        let RunRows { invoke, state, undo, .. } = rows;
         let state = state.unwrap_or(StateRow {
             state: RunState::Running,
             cause: None,
@@ -362,9 +363,11 @@ impl Engine {
         }
         run.open = run.steps.iter().filter(|step| step.outcome == Outcome::Open).count();
         for (planned, place) in plan.steps.iter().zip(0u16..) {
-            let is_open =
-                |step: &&u16| run.step(**step).is_some_and(|s| s.outcome == Outcome::Open);
-            let waits = planned.after.iter().filter(is_open).count();
+            // One that is passed over waits too, for the sake of those after it.
+            let holds = |step: &&u16| {
+                run.step(**step).is_some_and(|step| step.outcome == Outcome::Open || step.waits > 0)
+            };
+            let waits = planned.after.iter().filter(holds).count();
             if let Some(step) = run.step_mut(place) {
                 step.waits = u16::try_from(waits).unwrap_or(u16::MAX);
             }

@@ -29,12 +29,12 @@ impl Engine {
             }
         }
         for _ in 0..MAX_RINGS {
-            let Some(&(at, slot, alarm)) = self.alarms.first().filter(|first| first.0 <= now.ms)
+            let Some(&(_, slot, alarm)) = self.alarms.first().filter(|first| first.0 <= now.ms)
             else {
                 break;
             };
             self.alarms.pop_first();
-            self.ring(slot, alarm, at, now);
+            self.ring(slot, alarm, now);
         }
         self.work(now);
         self.fire(now);
@@ -108,7 +108,7 @@ impl Engine {
         self.touch_job(slot, job);
     }
 
-    fn ring(&mut self, slot: usize, alarm: Alarm, at: u64, now: Now) {
+    fn ring(&mut self, slot: usize, alarm: Alarm, now: Now) {
         match alarm {
             Alarm::Run => self.run_out(slot, now),
             Alarm::Course(job) => {
@@ -123,7 +123,7 @@ impl Engine {
                         self.resume(slot, job, now);
                     }
                     Stand::Leased(_) | Stand::Waiting | Stand::Nested => {
-                        self.time_out(slot, job, at, now);
+                        self.time_out(slot, job, now);
                     }
                     Stand::Idle | Stand::Due(_) | Stand::Stalled => {}
                 }
@@ -132,8 +132,7 @@ impl Engine {
     }
 
     /// The time of an attempt is over, whatever it still does.
-    fn time_out(&mut self, slot: usize, job: Job, at: u64, now: Now) {
-        let _ = at;
+    fn time_out(&mut self, slot: usize, job: Job, now: Now) {
         let Some(run) = self.runs.get_mut(slot) else { return };
         let (Job::Invoke(step) | Job::Undo(step)) = job else { return };
         let ms = run.plan.step(step).and_then(|step| step.timeout_ms).unwrap_or_default();
@@ -171,7 +170,7 @@ impl Engine {
         // The lease is gone already.
         course.stand = Stand::Idle;
         if course.until.is_some_and(|until| until <= end) {
-            self.time_out(slot, job, end, now);
+            self.time_out(slot, job, now);
             return;
         }
         course.made = course.made.saturating_sub(1);

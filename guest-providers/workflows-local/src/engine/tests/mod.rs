@@ -4,6 +4,7 @@ mod bounds;
 mod durable;
 mod guarantees;
 mod histories;
+mod rows;
 mod schedules;
 
 use stheno_sdk::workflows::{
