@@ -65,8 +65,9 @@ impl Engine {
             ));
         }
         self.tidy(now);
-        let (slot, step) = self.find_step(run, step, now)?;
+        // Before the run is looked for, since what has ended may give way.
         self.has_room_for([&verdict].into_iter())?;
+        let (slot, step) = self.find_step(run, step, now)?;
         let waits = |job| {
             let course = self.runs.get(slot).and_then(|run| run.course(job));
             course.is_some_and(|course| course.stand == Stand::Waiting)
