@@ -105,6 +105,7 @@ pub mod options;
 pub mod provider;
 pub mod store;
 mod units;
+pub mod workflows;
 
 pub use glob::Glob;
 pub use host::{clock, folders, log, streams};
