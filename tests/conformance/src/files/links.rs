@@ -43,7 +43,8 @@ async fn download(s: Subject) -> Outcome {
             format!("the link is no URL: {url}")
         });
     };
-    equal("what it allows", s.api.redeem(token)?, LinkUse::Read { key: stored.key })?;
+    let allowed = LinkUse::Read { store: s.api.id().to_owned(), key: stored.key };
+    equal("what it allows", s.api.redeem(token)?, allowed)?;
     s.pass(59_999);
     s.api.redeem(token)?;
     s.pass(1);
@@ -63,7 +64,8 @@ async fn upload(s: Subject) -> Outcome {
     holds(kept.key != other.key && kept.key != put.key, || "a key was given twice".to_owned())?;
     s.is_gone(&kept.key).await?;
     if let Some(token) = token(&kept.url) {
-        let allowed = LinkUse::Write { key: kept.key.clone(), file: file.clone() };
+        let (store, key) = (s.api.id().to_owned(), kept.key.clone());
+        let allowed = LinkUse::Write { store, key, file: file.clone() };
         equal("what the link allows", s.api.redeem(token)?, allowed)?;
     }
     let stored = s.api.put_kept(file, &kept.key, &b"a,b"[..]).await?;
