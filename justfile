@@ -9,6 +9,7 @@ set positional-arguments := true
 step := "scripts/step.py"
 target := env("CARGO_TARGET_DIR", "target")
 guest_workspace := "guest-providers/Cargo.toml"
+storefront_data := absolute_path(target) / "storefront"
 
 # List the recipes
 default:
@@ -35,13 +36,14 @@ test: guests
     @{{ step }} "tests" -- cargo test --locked --workspace
     @scripts/lint.sh
 
-# Run the storefront on local providers
+# Run the storefront, a shop on all modules, on local providers
 #
 # Builds the whole workspace: the storefront alone would select other features
 # of shared dependencies, and `test` would compile all of those again.
-[doc("Run the storefront on local providers")]
+[doc("Run the storefront, a shop on all modules, on local providers")]
 demo *ARGS: build
-    @"{{ target }}/debug/storefront" "$@"
+    @rm -rf "{{ storefront_data }}" && mkdir -p "{{ storefront_data }}"/{files,analytics}
+    @STOREFRONT_DATA="{{ storefront_data }}" "{{ target }}/debug/storefront" "$@"
 
 # Measure: bench [NAME] [--json]
 bench *ARGS: guests

@@ -67,7 +67,7 @@ build --manifest-path sdk/rust/template/Cargo.toml --locked --release --target "
 # stamp, so that nothing is built again for its sake.
 mkdir -p dist/guests
 count=0
-for manifest in "$workspace"/*/Cargo.toml tests/hostile/guests/*/Cargo.toml; do
+for manifest in "$workspace"/*/Cargo.toml tests/{conformance,hostile}/guests/*/Cargo.toml; do
     grep -q '"cdylib"' "$manifest" || continue
     name=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$manifest" | head -n 1)
     from=$built/$target/release/$(printf %s "$name" | tr - _).wasm

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Formatting and lints of both workspaces, where the toolchain has the parts.
+# Lints and formatting of both workspaces, and the documentation of the host, where
+# the toolchain has the parts.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -12,6 +13,9 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     say "lints were not checked, clippy is missing; to have them:  rustup component add clippy"
 fi
+
+RUSTDOCFLAGS="-D warnings" scripts/step.py "documentation" -- \
+    cargo doc --locked --workspace --no-deps
 
 if cargo fmt --version >/dev/null 2>&1; then
     scripts/step.py "formatting" -- cargo fmt --all --check

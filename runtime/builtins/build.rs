@@ -3,22 +3,32 @@
 
 use std::path::Path;
 
-const LOCAL: &[&str] = &[
-    "cache-memory",
-    "events-local",
-    "locking-local",
-    "files-local",
-    "workflows-local",
-    "notifications-local",
-    "analytics-local",
+/// Each set and the feature that brings it.
+const SETS: &[(&str, &[&str])] = &[
+    (
+        "LOCAL",
+        &[
+            "cache-memory",
+            "events-local",
+            "locking-local",
+            "files-local",
+            "workflows-local",
+            "notifications-local",
+            "analytics-local",
+        ],
+    ),
+    ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
 ];
 
 fn main() {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests");
     println!("cargo::rerun-if-changed=build.rs");
     let mut table = String::from("&[\n");
-    if std::env::var_os("CARGO_FEATURE_LOCAL").is_some() {
-        for name in LOCAL {
+    for (feature, names) in SETS {
+        if std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_none() {
+            continue;
+        }
+        for name in *names {
             let guest = guests.join(format!("{name}.wasm"));
             println!("cargo::rerun-if-changed={}", guest.display());
             match guest.canonicalize() {

@@ -1,23 +1,42 @@
-//! A shop that leaves its cache and its events to Stheno.
+//! A shop that leaves its infrastructure to Stheno.
 //!
-//! [`open`] runs one day. Each order's price comes through the cache; what the
-//! order leads to is staged in a group of events, released if the shop accepts
-//! the order and discarded if not. Three subscribers do the work: `stock` ships,
-//! `mail` writes to the customer, `ledger` sums the revenue. At noon a category
-//! goes on sale, and a tag clears its prices. Letters bounce at times, and the
-//! warehouse does not know one product; neither may change a total.
+//! [`open`] runs one day: the orders of a [`Feed`] come to the counter one after
+//! the other, many at a time.
 //!
-//! The shop waits for what subscribers write down, never for time to pass.
-//! What stands behind the modules is the runtime's affair: nothing here names a
-//! provider.
+//! - `counter` serves an order under a **lock** on it and on what it takes from the
+//!   shelves, and tracks the visit (**analytics**).
+//! - `prices` asks the **cache**, and clears a category when it goes on sale.
+//! - `checkout` reserves, charges and ships, and undoes what was done where that
+//!   fails. What the order leads to is staged as a group of **events**, released if
+//!   it succeeds and discarded if not.
+//! - `desks` subscribe to the events: the ledger, the invoices (**files**), the mail
+//!   room (**notifications**), the statistics.
+//! - `world` is what lies outside: a warehouse, a bank, a carrier.
+//! - `audit` says from the feed alone what the day must come to.
+//!
+//! The shop waits for what happens, never for time to pass. What stands behind the
+//! modules is the runtime's affair: nothing here names a provider.
 
-mod books;
+mod audit;
+mod checkout;
+mod counter;
+mod day;
+mod desks;
+mod error;
 mod feed;
+mod meter;
+mod prices;
 mod report;
+mod sale;
 mod shop;
 mod totals;
+mod world;
 
-pub use feed::{Catalogue, Feed, NEW_PRODUCT, Order, PRODUCTS, SALE, category};
-pub use report::{Day, Report, SubscriberReport, Work};
-pub use shop::{Error, Plan, open};
-pub use totals::{Grouped, Totals};
+pub use counter::Tally;
+pub use day::Day;
+pub use error::Error;
+pub use feed::{Card, Feed, FeedError, NOON, Order, Product, SALE, Time};
+pub use meter::Work;
+pub use report::{DeskReport, Grouped, ModuleReport, Part, PartReport, Report};
+pub use shop::{Plan, Progress, open};
+pub use totals::{Totals, Unit};

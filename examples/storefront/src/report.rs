@@ -1,76 +1,199 @@
 //! What is known of a day when it is over.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stheno::DeadLetter;
+use serde::Serialize;
+use stheno::config::ModuleName;
+use stheno::{DeadLetter, Runtime};
 
-use crate::books::Entries;
-use crate::totals::Totals;
+use crate::desks::{DESKS, Office};
+use crate::error::Error;
+use crate::meter::{Meters, Work};
+use crate::totals::{Totals, Unit};
 
 /// How a day went.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What it must come to, from the input alone.
     pub expected: Totals,
-    /// What subscribers wrote down.
+    /// What it came to.
     pub found: Totals,
-    /// How often a price was asked for.
-    pub lookups: Work,
-    /// How often the cache did not have it and the catalogue was read.
+    /// What each module did.
+    pub modules: Vec<ModuleReport>,
+    /// What each desk did.
+    pub desks: Vec<DeskReport>,
+    /// Events that were given up, and replayed after the cause was mended.
+    pub dead_letters: u64,
+    /// How often the cache did not have a price and the catalogue was read.
     pub catalogue_reads: u64,
     /// The fewest reads that can give right prices.
     pub fewest_reads: u64,
-    /// Groups staged, then released or discarded.
-    pub groups: Work,
-    /// Events in groups that were released.
-    pub released: u64,
-    /// Events in groups that were discarded.
-    pub discarded: u64,
-    /// Dead letters, as they were listed before the replay.
-    pub dead_letters: Vec<DeadLetter>,
-    /// How many of them were replayed.
-    pub replayed: u64,
-    /// What each subscriber did.
-    pub subscribers: Vec<SubscriberReport>,
     /// How long the parts of the day took.
-    pub day: Day,
+    pub parts: Vec<PartReport>,
 }
 
-/// Calls of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    /// How many.
-    pub count: u64,
-    /// How long callers waited, on average.
-    pub mean: Duration,
+/// What a module did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModuleReport {
+    /// Its name.
+    pub module: String,
+    /// The components that served it, with their versions.
+    pub served_by: Vec<String>,
+    /// What a provider said that cannot serve.
+    pub unhealthy: Option<String>,
+    /// In words.
+    pub did: String,
+    /// How long callers waited.
+    #[serde(flatten)]
+    pub work: Work,
 }
 
-/// How long the parts of a day took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Day {
-    /// Taking all orders.
-    pub orders: Duration,
-    /// Handling what was still to be handled then.
-    pub handling: Duration,
-    /// Listing and replaying dead letters, and handling them.
-    pub replay: Duration,
-}
-
-/// What a subscriber did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriberReport {
-    /// Its id.
+/// What a desk did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeskReport {
+    /// The id of its subscription.
     pub id: &'static str,
     /// What it receives.
     pub pattern: &'static str,
     /// Events that it handled, each counted once.
     pub handled: u64,
     /// Those that took more than one attempt.
-    pub later_attempts: u64,
-    /// Deliveries of an event that it had handled before.
-    pub repeats: u64,
-    /// What is left: waiting, leased, dead.
+    pub retried: u64,
+    /// What is left in its subscription.
     pub left: u64,
+}
+
+/// How long a part took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartReport {
+    /// Which part.
+    pub part: Part,
+    /// In microseconds.
+    pub us: u64,
+}
+
+/// A part of the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The desks are opened.
+    Opening,
+    /// Orders before noon.
+    Morning,
+    /// Orders from noon on, with other prices.
+    Afternoon,
+    /// What the desks have still to do.
+    Desks,
+    /// Dead letters are listed, mended and replayed.
+    DeadLetters,
+    /// The sums are made.
+    Closing,
+}
+
+impl Part {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening the desks",
+            Self::Morning => "orders of the morning",
+            Self::Afternoon => "orders of the afternoon",
+            Self::Desks => "what the desks had left",
+            Self::DeadLetters => "dead letters",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// What the report is made of, beside what modules and desks know themselves.
+pub(crate) struct Evening {
+    pub(crate) expected: Totals,
+    pub(crate) found: Totals,
+    pub(crate) catalogue_reads: u64,
+    pub(crate) fewest_reads: u64,
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    /// By subscription.
+    pub(crate) left: BTreeMap<String, u64>,
+}
+
+pub(crate) async fn write(
+    runtime: &Runtime,
+    office: &Office,
+    meters: &Meters,
+    evening: Evening,
+    parts: Vec<(Part, Duration)>,
+) -> Result<Report, Error> {
+    let Evening { expected, found, catalogue_reads, fewest_reads, dead_letters, left } = evening;
+    let books = office.books();
+    let desks = DESKS.map(|(id, pattern)| {
+        let desk = books.desks.get(id);
+        DeskReport {
+            id,
+            pattern,
+            handled: desk.map_or(0, |desk| desk.handled.len() as u64),
+            retried: desk.map_or(0, |desk| desk.retried),
+            left: left.get(id).copied().unwrap_or(0),
+        }
+    });
+    drop(books);
+    let handled: u64 = desks.iter().map(|desk| desk.handled).sum();
+    let n = Grouped;
+    let letters = meters.notifications.work().calls;
+    let say = |module| match module {
+        ModuleName::Cache => {
+            format!(
+                "{} prices looked up, {} read",
+                n(meters.cache.work().calls),
+                n(catalogue_reads)
+            )
+        }
+        ModuleName::Events => {
+            let groups = n(found.completed);
+            format!("{groups} groups released, {} events handled", n(handled))
+        }
+        ModuleName::Locking => format!("{} orders, each under a lock", n(found.visits)),
+        ModuleName::Files => format!("{} invoices written and read", n(found.invoices)),
+        ModuleName::Notifications => {
+            format!("{} letters, asked for {} times", n(found.letters), n(letters))
+        }
+        ModuleName::Analytics => format!("{} visits and events tracked", n(found.tracked)),
+        _ => String::new(),
+    };
+    let mut modules = Vec::new();
+    for provider in runtime.status().await {
+        let served_by = format!("{} {}", provider.info.name, provider.info.version);
+        let unhealthy = provider.health.err().map(|error| error.to_string());
+        let module = provider.module.to_string();
+        let Some(work) = meters.of(provider.module) else { continue };
+        match modules.last_mut() {
+            // One of several that serve the same module.
+            Some(ModuleReport { module: last, served_by: all, unhealthy: first, .. })
+                if *last == module =>
+            {
+                all.push(served_by);
+                *first = first.take().or(unhealthy);
+            }
+            _ => modules.push(ModuleReport {
+                module,
+                served_by: vec![served_by],
+                unhealthy,
+                did: say(provider.module),
+                work,
+            }),
+        }
+    }
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    Ok(Report {
+        expected,
+        found,
+        modules,
+        desks: desks.into(),
+        dead_letters: dead_letters.len() as u64,
+        catalogue_reads,
+        fewest_reads,
+        parts: parts.into_iter().map(|(part, time)| PartReport { part, us: us(time) }).collect(),
+    })
 }
 
 impl Report {
@@ -78,13 +201,12 @@ impl Report {
     #[must_use]
     pub fn mismatches(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for ((name, expected, is_cents), (_, found, _)) in
-            self.expected.rows().into_iter().zip(self.found.rows())
+        let rows = self.expected.rows().into_iter().zip(self.found.rows());
+        for ((name, expected, unit), (_, found, _)) in rows.filter(|((_, a, _), (_, b, _))| a != b)
         {
-            if expected != found {
-                let unit = if is_cents { " cents" } else { "" };
-                wrong.push(format!("{name}: {found}{unit}, but the input says {expected}{unit}"));
-            }
+            let unit = if unit == Unit::Cents { " cents" } else { "" };
+            let name = name.trim_start();
+            wrong.push(format!("{name}: {found}{unit}, but the input says {expected}{unit}"));
         }
         if self.catalogue_reads < self.fewest_reads {
             wrong.push(format!(
@@ -92,32 +214,31 @@ impl Report {
                 self.catalogue_reads, self.fewest_reads
             ));
         }
-        if self.replayed < self.expected.rejected {
-            wrong.push(format!(
-                "{} dead letters were replayed, but {} orders were rejected",
-                self.replayed, self.expected.rejected
-            ));
+        for desk in self.desks.iter().filter(|desk| desk.left > 0) {
+            wrong.push(format!("{} has {} events left", desk.id, desk.left));
         }
-        for subscriber in self.subscribers.iter().filter(|subscriber| subscriber.left > 0) {
-            wrong.push(format!("{} has {} events left", subscriber.id, subscriber.left));
+        for module in &self.modules {
+            if let Some(error) = &module.unhealthy {
+                wrong.push(format!("{} cannot serve: {error}", module.module));
+            }
         }
         wrong
     }
 }
 
-pub(crate) fn summary<K: Ord>(
-    id: &'static str,
-    pattern: &'static str,
-    entries: &Entries<K>,
-    left: u64,
-) -> SubscriberReport {
-    let (handled, repeats) = (entries.len(), entries.repeats());
-    SubscriberReport {
-        id,
-        pattern,
-        handled,
-        later_attempts: entries.later_attempts(),
-        repeats,
-        left,
+/// A number with thousands set apart.
+pub struct Grouped(pub u64);
+
+impl std::fmt::Display for Grouped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::new();
+        for (n, digit) in digits.chars().enumerate() {
+            if n > 0 && (digits.len() - n).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
     }
 }

@@ -1,98 +1,81 @@
-//! What a day must come to, and what it came to.
+//! What a day comes to.
 
-use std::fmt;
+use serde::Serialize;
 
-use crate::books::Books;
-use crate::feed::{Catalogue, Feed, Order};
-
-/// The sums of one day.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The sums of one day. Money is in cents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Orders that the shop took.
-    pub accepted: u64,
-    /// Orders that it did not take.
-    pub refused: u64,
-    /// Units that left the warehouse.
+    /// Lines of the feed: customers who came.
+    pub visits: u64,
+    /// Orders that were sold and shipped.
+    pub completed: u64,
+    /// Orders for which items were missing.
+    pub out_of_stock: u64,
+    /// Orders whose card the bank declined: the items were put back.
+    pub declined: u64,
+    /// Orders that no carrier took: the money was given back, the items put back.
+    pub undeliverable: u64,
+    /// Lines with an order that had come before.
+    pub duplicates: u64,
+    /// Charges that the bank answered at the second attempt only.
+    pub charged_again: u64,
+    /// Parcels.
+    pub parcels: u64,
+    /// Units in the parcels.
     pub units: u64,
-    /// What the ledger holds, in cents.
+    /// Units on the shelves in the evening.
+    pub units_left: u64,
+    /// What the ledger has.
     pub revenue: u64,
-    /// Letters to customers: two for each accepted order.
+    /// What the bank has taken and kept.
+    pub takings: u64,
+    /// What the bank has given back.
+    pub refunds: u64,
+    /// Invoices, as files.
+    pub invoices: u64,
+    /// What stands on the invoices.
+    pub invoiced: u64,
+    /// Letters that went out, each once.
     pub letters: u64,
-    /// Orders whose first letter did not go out at the first attempt.
-    pub bounced: u64,
-    /// Orders that the warehouse rejected at first.
-    pub rejected: u64,
+    /// Letters that went out only after their address was corrected.
+    pub corrected: u64,
+    /// What analytics accepted: visits, and what happened to orders.
+    pub tracked: u64,
+}
+
+/// How a total is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// As a number.
+    Number,
+    /// As money.
+    Cents,
 }
 
 impl Totals {
-    /// Taken from the input alone.
+    /// Each sum with its name and unit.
     #[must_use]
-    pub fn expected(feed: &Feed, bounces: impl Fn(u32) -> bool) -> Self {
-        let mut totals = Self::default();
-        let mut catalogue = Catalogue::morning();
-        totals.add(&feed.morning, &catalogue, &bounces);
-        catalogue.begin_sale();
-        totals.add(&feed.afternoon, &catalogue, &bounces);
-        totals
-    }
-
-    fn add(&mut self, orders: &[Order], catalogue: &Catalogue, bounces: &impl Fn(u32) -> bool) {
-        for order in orders {
-            if !order.is_acceptable() {
-                self.refused += 1;
-                continue;
-            }
-            self.accepted += 1;
-            self.units += u64::from(order.units);
-            self.revenue +=
-                u64::from(order.units) * catalogue.price(order.product).unwrap_or_default();
-            self.letters += 2;
-            self.bounced += u64::from(bounces(order.id));
-            self.rejected += u64::from(order.product == crate::NEW_PRODUCT);
-        }
-    }
-
-    /// Taken from what the subscribers wrote down.
-    pub(crate) fn found(books: &Books, refused: u64) -> Self {
-        Self {
-            accepted: books.ledger.len(),
-            refused,
-            units: books.stock.sum(),
-            revenue: books.ledger.sum(),
-            letters: books.mail.len(),
-            bounced: books.bounced.len() as u64,
-            rejected: books.rejected.len() as u64,
-        }
-    }
-
-    /// Each sum with its name and whether it is in cents.
-    #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64, bool); 7] {
+    pub fn rows(&self) -> [(&'static str, u64, Unit); 18] {
+        use Unit::{Cents, Number};
         [
-            ("orders accepted", self.accepted, false),
-            ("orders refused", self.refused, false),
-            ("units shipped", self.units, false),
-            ("revenue", self.revenue, true),
-            ("letters sent", self.letters, false),
-            ("letters retried", self.bounced, false),
-            ("orders replayed", self.rejected, false),
+            ("customers who came", self.visits, Number),
+            ("orders completed", self.completed, Number),
+            ("  out of stock", self.out_of_stock, Number),
+            ("  declined, put back", self.declined, Number),
+            ("  undeliverable, refunded", self.undeliverable, Number),
+            ("  duplicates", self.duplicates, Number),
+            ("charges tried again", self.charged_again, Number),
+            ("parcels", self.parcels, Number),
+            ("units sold", self.units, Number),
+            ("units left on the shelves", self.units_left, Number),
+            ("revenue in the ledger", self.revenue, Cents),
+            ("kept by the bank", self.takings, Cents),
+            ("refunded by the bank", self.refunds, Cents),
+            ("invoices stored", self.invoices, Number),
+            ("sum of the invoices", self.invoiced, Cents),
+            ("letters sent", self.letters, Number),
+            ("letters after correction", self.corrected, Number),
+            ("visits and events tracked", self.tracked, Number),
         ]
-    }
-}
-
-/// A number with thousands set apart.
-pub struct Grouped(pub u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        let mut text = String::new();
-        for (n, digit) in digits.chars().enumerate() {
-            if n > 0 && (digits.len() - n).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        f.pad(&text)
     }
 }

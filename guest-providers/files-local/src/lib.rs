@@ -54,8 +54,12 @@ impl Lifecycle for FilesLocal {
     }
 }
 
+fn random() -> u64 {
+    wasip2::random::random::get_random_u64()
+}
+
 fn unguessable() -> u128 {
-    let [high, low] = [(); 2].map(|()| wasip2::random::random::get_random_u64());
+    let [high, low] = [random(), random()];
     u128::from(high) << 64 | u128::from(low)
 }
 
@@ -107,7 +111,7 @@ impl FilesLocal {
     }
 
     fn place(&self, key: Key, file: NewFile, body: Reader) -> Result<Placed> {
-        let record = Record::new(file, self.options.cache_control(), clock::unix_ms());
+        let record = Record::new(file, self.options.cache_control(), clock::unix_ms(), random());
         let tail = record.encode()?;
         let into = folders::create(&self.path(&key))?;
         Ok(Placed { key: key.into_string(), rest: Some(Pour { body, into, tail }) })

@@ -31,6 +31,9 @@ pub(crate) struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metadata: Vec<(String, String)>,
     modified_ms: u64,
+    /// Random, so that no other body that its key may ever have had, be it as
+    /// long and of the same millisecond, has the same etag.
+    mark: u64,
 }
 
 /// What the end of a file tells.
@@ -46,8 +49,8 @@ pub(crate) enum Found {
 
 impl Record {
     /// What `file` says, with `cache_control` for a public one that says
-    /// nothing of it.
-    pub(crate) fn new(file: NewFile, cache_control: &str, modified_ms: u64) -> Self {
+    /// nothing of it. `mark` is random.
+    pub(crate) fn new(file: NewFile, cache_control: &str, modified_ms: u64, mark: u64) -> Self {
         let public = file.access == Access::Public;
         Self {
             name: file.name,
@@ -56,6 +59,7 @@ impl Record {
             cache_control: file.cache_control.or_else(|| public.then(|| cache_control.to_owned())),
             metadata: file.metadata,
             modified_ms,
+            mark,
         }
     }
 
@@ -85,7 +89,7 @@ impl Record {
             cache_control: self.cache_control,
             metadata: self.metadata,
             modified_ms: self.modified_ms,
-            etag: format!("{:x}-{size:x}", self.modified_ms),
+            etag: format!("{:x}-{:x}", self.modified_ms, self.mark),
             url: None,
         }
     }
@@ -137,15 +141,17 @@ mod tests {
             proptest::option::of(".{0,40}"),
             metadata,
             any::<u64>(),
+            any::<u64>(),
         )
             .prop_map(
-                |(name, content_type, public, cache_control, metadata, modified_ms)| Record {
+                |(name, content_type, public, cache_control, metadata, modified_ms, mark)| Record {
                     name,
                     content_type,
                     public,
                     cache_control,
                     metadata,
                     modified_ms,
+                    mark,
                 },
             )
     }

@@ -2,7 +2,8 @@
 //! installation. They are components like any other: same sandbox, same grants,
 //! loaded the same way; only their bytes are already here.
 //!
-//! Each set of them is a feature: `local` holds those that need no server.
+//! Each set of them is a feature: `local` holds those that need no server,
+//! `http` those that need a service on the internet.
 //!
 //! ```
 //! let component = stheno_builtins::find("cache-memory");

@@ -76,6 +76,16 @@ pub const CAPABILITIES: &[Capability] = &[
             covered: |grants| !grants.sockets().is_empty(),
         },
     },
+    // Types alone reach nobody.
+    Capability { name: "http", imports: &["wasi:http/types"], grant: Grant::Free },
+    Capability {
+        name: "http",
+        imports: &["wasi:http/outgoing-handler"],
+        grant: Grant::Needed {
+            line: "grants.http = [{ host = \"api.example.com\", methods = [\"POST\"], path = \"/v1/\" }]",
+            covered: |grants| !grants.http().is_empty(),
+        },
+    },
     // Why there are two of them: see the module `store`.
     Capability { name: "store", imports: &["stheno:store/types"], grant: Grant::Free },
     Capability {
@@ -180,6 +190,16 @@ mod tests {
             Verdict::Allowed { capability: "store" }
         );
         assert_eq!(audit("stheno:store/other@0.1.0", &none), Verdict::Unknown);
+    }
+
+    #[test]
+    fn requests_need_a_grant_and_their_types_do_not() {
+        let none = Grants::default();
+        let handler = audit("wasi:http/outgoing-handler@0.2.4", &none);
+        assert!(matches!(handler, Verdict::NeedsGrant { capability: "http", .. }), "{handler:?}");
+        let types = audit("wasi:http/types@0.2.4", &none);
+        assert_eq!(types, Verdict::Allowed { capability: "http" });
+        assert_eq!(audit("wasi:http/incoming-handler@0.2.4", &none), Verdict::Unknown);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
 //! | `folders` | `stheno:folders` | no: `grants.folders` |
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
+//! | `http` | `wasi:http` | no: `grants.http` |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
@@ -31,6 +32,7 @@
 mod audit;
 pub mod clock;
 mod folders;
+mod http;
 mod log;
 mod store;
 mod streams;
@@ -42,12 +44,15 @@ use stheno_config::{Grants, Limits};
 use stheno_contracts::{base, body, host};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::p2::types::HostFutureIncomingResponse;
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
 pub use folders::Folders;
+pub use http::Http;
 pub use log::{RateLimit, one_line};
-pub use store::Stores;
+pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
 
 /// What all instances of one provider share.
@@ -68,6 +73,8 @@ pub struct Shared {
     pub handles: usize,
     /// The stores that it was granted.
     pub stores: Stores,
+    /// The servers that it was granted.
+    pub http: Http,
 }
 
 impl Shared {
@@ -93,9 +100,11 @@ impl Shared {
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
+        let name: Arc<str> = name.into();
         Arc::new(Self {
-            name: name.into(),
             folders: Folders::new(&grants),
+            http: Http::granted_by(&name, &grants, &clock),
+            name,
             grants,
             stores,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
@@ -113,6 +122,7 @@ pub struct Capabilities {
     table: ResourceTable,
     /// Which stores the instance has opened; handles are places in it.
     stores: Vec<Arc<store::Opened>>,
+    http: http::Instance,
 }
 
 impl Capabilities {
@@ -125,7 +135,8 @@ impl Capabilities {
         let wasi = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
-        Ok(Self { shared, wasi, table, stores: Vec::new() })
+        let http = shared.http.instance();
+        Ok(Self { shared, wasi, table, stores: Vec::new(), http })
     }
 
     /// What the instance shares with its siblings.
@@ -137,6 +148,15 @@ impl Capabilities {
     /// The part of it that WASI needs.
     pub fn wasi(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+
+    /// The part of it that WASI's HTTP needs.
+    pub fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http.context,
+            table: &mut self.table,
+            hooks: &mut self.http.hooks,
+        }
     }
 
     /// Gives a body to the instance.
@@ -192,6 +212,7 @@ impl Capabilities {
         if self.table.is_empty() {
             return 0;
         }
+        self.http.end_exchanges();
         let mut entries = 0;
         for entry in self.table.iter_mut() {
             entries += 1;
@@ -199,6 +220,8 @@ impl Capabilities {
                 reader.close();
             } else if let Some(writer) = entry.downcast_mut::<body::Writer>() {
                 writer.close();
+            } else if let Some(response) = entry.downcast_mut::<HostFutureIncomingResponse>() {
+                *response = HostFutureIncomingResponse::Consumed;
             }
         }
         entries
@@ -211,11 +234,12 @@ impl Capabilities {
 /// # Errors
 ///
 /// When the linker already has one of the names.
-pub fn add_to_linker<T: WasiView + 'static>(
+pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
     linker: &mut Linker<T>,
     capabilities: fn(&mut T) -> &mut Capabilities,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;

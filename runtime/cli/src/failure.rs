@@ -18,6 +18,8 @@ pub(crate) enum Failure {
         kind: String,
         message: String,
     },
+    /// The arguments contradict each other, or what they name.
+    Usage { message: String, help: String },
     /// Anything else: what happened and, if known, what to do.
     Other { message: String, help: Option<String> },
     /// All that is to be said has been printed.
@@ -31,12 +33,25 @@ impl Failure {
         Self::Other { message: message.into(), help: Some(help.into()) }
     }
 
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: help.into() }
+    }
+
     /// Tells it, as JSON on stdout if `json`, and gives the exit code.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         match self {
             Self::Told => {}
             // As if the reader had closed it a moment later.
             Self::Unread => return ExitCode::SUCCESS,
+            Self::Usage { message, help } => {
+                if json {
+                    let error = json!({"kind": "usage", "message": message, "help": help});
+                    tell_json(&json!({ "error": error }));
+                } else {
+                    eprintln!("error: {message}\n  help: {help}");
+                }
+                return ExitCode::from(2);
+            }
             Self::Config(error) if json => {
                 let problems = error.problems();
                 tell_json(&json!({"ok": false, "problems": problems}));

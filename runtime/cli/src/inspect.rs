@@ -1,13 +1,10 @@
 //! `stheno inspect`.
 
-use std::path::Path;
-
 use clap::Args;
-use stheno::config::Resolve;
-use stheno_engine::{Engine, Inspection, Source};
+use stheno_engine::{Engine, Inspection};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::{component, output};
 
 /// What is inspected.
 #[derive(Args)]
@@ -21,7 +18,7 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let source = self.source().await?;
+        let (_, source) = component::find(&self.file).await?;
         let engine = Engine::new(None).map_err(|error| {
             Failure::other(
                 format!("the WebAssembly engine does not start: {error:#}"),
@@ -38,30 +35,6 @@ impl Inspect {
             output::bytes(shown(&inspection).as_bytes())?;
         }
         Ok(())
-    }
-
-    async fn source(&self) -> Result<Source, Failure> {
-        let name = self.file.clone();
-        let builtins = || {
-            let names = stheno_builtins::names().join(", ");
-            format!("give the path of a component, such as ./my.wasm, or one of: {names}")
-        };
-        match Resolve::parse(&name, Path::new("")) {
-            Ok(Resolve::File(path)) => match tokio::fs::read(&path).await {
-                Ok(bytes) => Ok(Source { name, bytes: bytes.into() }),
-                Err(error) => {
-                    Err(Failure::other(format!("{name} cannot be read: {error}"), builtins()))
-                }
-            },
-            Ok(Resolve::Builtin(builtin)) => match stheno_builtins::find(builtin.as_str()) {
-                Some(bytes) => Ok(Source { name, bytes: bytes.into() }),
-                None => Err(Failure::other(
-                    format!("there is no built-in provider {name:?}"),
-                    builtins(),
-                )),
-            },
-            Err(error) => Err(Failure::other(format!("{name:?}: {error}"), builtins())),
-        }
     }
 }
 

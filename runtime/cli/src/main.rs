@@ -1,6 +1,6 @@
 //! The `stheno` command.
 //!
-//! `up` serves; `check` and `inspect` answer questions without serving; `call`
+//! `up` serves; `check`, `inspect` and `test` answer questions without serving; `call`
 //! is a client of a running `up`, so that a shell script needs no other. What
 //! the runtime or the server can do is not decided here: this crate reads
 //! arguments, prints, and turns every end into an exit code.
@@ -11,11 +11,13 @@
 
 mod call;
 mod check;
+mod component;
 mod config;
 mod failure;
 mod inspect;
 mod logs;
 mod output;
+mod test;
 mod up;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Check(check::Check),
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),
+    /// Hold a provider against what its module promises
+    Test(test::Test),
     /// Call a module of a running `stheno up`
     Call(Box<call::Call>),
 }
@@ -52,12 +56,14 @@ async fn main() -> ExitCode {
         Command::Up(_) => false,
         Command::Check(check) => check.json,
         Command::Inspect(inspect) => inspect.json,
+        Command::Test(test) => test.json,
         Command::Call(call) => call.json,
     };
     let result = match cli.command {
         Command::Up(up) => up.run().await,
         Command::Check(check) => check.run().await,
         Command::Inspect(inspect) => inspect.run().await,
+        Command::Test(test) => test.run().await,
         Command::Call(call) => call.run().await,
     };
     match result {

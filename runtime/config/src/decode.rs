@@ -75,6 +75,17 @@ impl Text<'_> {
     }
 }
 
+impl<'t> Node<'t> {
+    /// The value at `key`, if this is a table that has it. Whoever opens the table
+    /// reports what else is in it.
+    pub(crate) fn get(&self, key: &str) -> Option<Self> {
+        match self.value {
+            DeValue::Table(table) => Section { table, place: self.place.clone() }.get(key),
+            _ => None,
+        }
+    }
+}
+
 impl<'t> Section<'t> {
     /// The value at `key`, if it is written.
     pub(crate) fn get(&self, key: &str) -> Option<Node<'t>> {

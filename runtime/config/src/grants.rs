@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
+use crate::http::{self, HttpGrant};
 use crate::path::host_path;
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
@@ -21,6 +22,7 @@ const SOCKETS_EXAMPLE: &str = r#"sockets = ["127.0.0.1:6379"]"#;
 pub struct Grants {
     folders: Vec<FolderGrant>,
     sockets: Vec<SocketGrant>,
+    http: Vec<HttpGrant>,
     stores: StoreGrants,
     made_on_use: bool,
 }
@@ -32,7 +34,7 @@ pub struct DuplicateGuest(pub GuestPath);
 
 impl Grants {
     /// The keys in `stheno.toml`.
-    pub const KEYS: &'static [&'static str] = &["folders", "sockets", "store"];
+    pub const KEYS: &'static [&'static str] = &["folders", "http", "sockets", "store"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -54,6 +56,16 @@ impl Grants {
     /// The granted destinations, each once.
     pub fn sockets(&self) -> &[SocketGrant] {
         &self.sockets
+    }
+
+    /// The granted servers, in the order in which they are asked.
+    pub fn http(&self) -> &[HttpGrant] {
+        &self.http
+    }
+
+    /// Grants requests to a server, after those that are granted already.
+    pub fn add_http(&mut self, grant: HttpGrant) {
+        self.http.push(grant);
     }
 
     /// The granted stores.
@@ -111,6 +123,9 @@ impl Grants {
             {
                 grants.add_socket(socket);
             }
+        }
+        if let Some(node) = section.get("http") {
+            grants.http = http::decode(decoder, &node);
         }
         if let Some(node) = section.get("store") {
             grants.stores = stores::decode(decoder, &node);

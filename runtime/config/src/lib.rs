@@ -37,6 +37,7 @@
 //! [modules.cache.grants]
 //! folders = [{ host = "./data", guest = "/data", mode = "read-write" }]
 //! sockets = ["127.0.0.1:6379"]
+//! http = [{ host = "api.example.com", methods = ["POST"], path = "/v1/" }]
 //!
 //! [modules.cache.limits]
 //! memory = "256MiB"
@@ -89,6 +90,7 @@ mod decode;
 mod duration;
 mod error;
 mod grants;
+mod http;
 mod interpolate;
 mod limits;
 mod mask;
@@ -99,6 +101,7 @@ mod place;
 mod provider;
 mod public_url;
 mod quantity;
+mod records;
 mod runtime;
 mod secret;
 mod server;
@@ -116,6 +119,12 @@ pub use grants::{
     DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError, SocketGrant,
     SocketGrantError,
 };
+pub use http::{
+    DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout,
+    HttpGrant, HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod,
+    HttpMethodError, HttpRate, HttpResponseTimeout, HttpScheme, HttpSecret, HttpSecretError,
+    HttpTimeout, PathError, PathPrefix, SecretName, SecretPlace, check_path,
+};
 pub use interpolate::{Env, process_env};
 pub use limits::{
     CallsPerInstanceLimit, CpuLimit, HandlesLimit, HostBytesLimit, InstancesLimit, Limits,
@@ -126,12 +135,15 @@ pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use quantity::UnitError;
+pub use records::{RecordsFile, RecordsRetention, RecordsSize};
 pub use runtime::{CompileCache, RuntimeConfig};
 pub use secret::{LinkSecret, LinkSecretError, Secret, Token, TokenError};
-pub use server::{MaxBody, MaxFile, OpenWithoutToken, ServerConfig};
+pub use server::{
+    BodyTimeout, HeadTimeout, MaxBody, MaxConnections, MaxFile, OpenWithoutToken, ServerConfig,
+};
 pub use several::{
-    Channel, ChannelError, Everything, NamedProvider, ProviderId, ProviderIdError, Providers,
-    ProvidersError, Routes,
+    Channel, ChannelError, Everything, FileStore, NamedProvider, ProviderId, ProviderIdError,
+    Providers, ProvidersError, Routes,
 };
 pub use size::ByteSize;
 pub use stores::{StoreGrant, StoreGrants, StoreLabel, StoreLabelError, StoreSize, StoreSizeError};

@@ -39,7 +39,7 @@ fn sounds_secret(key: &str) -> bool {
 /// may lack the value.
 pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     let mut spans = Vec::new();
-    in_table(tree, text, &mut spans);
+    in_table(tree, &mut spans);
     if broken {
         in_lines(text, &mut spans);
     }
@@ -65,25 +65,25 @@ pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
     shown
 }
 
-fn in_table(table: &DeTable<'_>, text: &str, spans: &mut Vec<Range<usize>>) {
+fn in_table(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     for (key, value) in table {
         let secret = sounds_secret(key.get_ref());
-        in_value(value.get_ref(), value.span(), secret, text, spans);
+        in_value(value.get_ref(), value.span(), secret, spans);
     }
 }
 
-fn in_value(
-    value: &DeValue<'_>,
-    span: Range<usize>,
-    secret: bool,
-    text: &str,
-    spans: &mut Vec<Range<usize>>,
-) {
+fn in_value(value: &DeValue<'_>, span: Range<usize>, secret: bool, spans: &mut Vec<Range<usize>>) {
     match value {
-        DeValue::Table(table) => in_table(table, text, spans),
+        // `secrets = { authorization = "..." }`
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                let secret = secret || sounds_secret(key.get_ref());
+                in_value(value.get_ref(), value.span(), secret, spans);
+            }
+        }
         DeValue::Array(array) => {
             for element in array {
-                in_value(element.get_ref(), element.span(), secret, text, spans);
+                in_value(element.get_ref(), element.span(), secret, spans);
             }
         }
         DeValue::String(string) if secret && !is_one_variable(string) => spans.push(span),
@@ -95,11 +95,11 @@ fn in_value(
 fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if let Some(equals) = line.find('=')
-            && line.get(..equals).is_some_and(|key| {
-                key.split(['.', '{', ',']).any(|part| sounds_secret(part.trim()))
-            })
-        {
+        let secret = line.match_indices('=').find(|(equals, _)| {
+            let key = line.get(..*equals).and_then(|before| before.rsplit(['{', ',', '[']).next());
+            key.is_some_and(|key| key.split('.').any(|part| sounds_secret(part.trim())))
+        });
+        if let Some((equals, _)) = secret {
             spans.push(start + equals + 1..start + line.len());
         }
         start += line.len();
@@ -127,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_below_a_secret_key_is_covered() {
+        let text = "http = [{ host = \"a\", secrets = { authorization = \"hunter2\", k = { query = \"q\", value = \"hunter2\" } } }]";
+        let shown = mask(text);
+        assert!(shown.contains("host = \"a\"") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
     fn a_variable_is_no_secret() {
         let text = "token = \"${STHENO_TOKEN}\"\n";
         assert_eq!(mask(text), text);
@@ -141,6 +148,7 @@ mod tests {
             // The tree holds one of the two.
             "token = \"hunter2\"\ntoken = \"hunter2\"\n",
             "token = \"\"\"\nhunter2",
+            "http = [{ host = \"a\", secrets = { authorization = \"hunter2\" }",
         ] {
             assert!(!mask(text).contains("hunter2"), "{}", mask(text));
         }

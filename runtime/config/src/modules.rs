@@ -4,9 +4,10 @@
 use std::fmt;
 
 use crate::decode::{Decoder, Node};
-use crate::several::{Everything, Providers, Routes};
+use crate::several::{self, Everything, FileStore, Providers, Routes};
 use crate::{
-    BuiltinName, FolderGrant, FolderMode, Grants, GuestPath, Place, ProviderConfig, Resolve,
+    BuiltinName, FolderGrant, FolderMode, Grants, GuestPath, Place, ProviderConfig, RecordsFile,
+    Resolve,
 };
 
 /// The one list of modules: key, variant, local provider; then those that take
@@ -59,6 +60,9 @@ macro_rules! modules {
             pub $key: ProviderConfig,)*
             $(#[doc = concat!("`modules.", stringify!($many), "`; locally `", $many_local, "`.")]
             pub $many: Providers<$share>,)*
+            /// `modules.notifications.records`: where notifications are recorded;
+            /// none is in memory.
+            pub notification_records: Option<RecordsFile>,
         }
 
         impl Modules {
@@ -105,15 +109,14 @@ macro_rules! modules {
             fn read(&mut self, decoder: &mut Decoder<'_>, module: ModuleName, node: &Node<'_>) {
                 match module {
                     $(ModuleName::$variant => {
-                        let local = local(module);
-                        let mut read = ProviderConfig::decode(decoder, node, module.local_provider());
-                        if read.resolve == local.resolve && read.grants == Grants::default() {
-                            read.grants = local.grants;
-                        }
-                        self.$key = read;
+                        self.$key = ProviderConfig::decode(decoder, node, module.local_provider());
+                        grant_locally(module, &mut self.$key);
                     })*
                     $(ModuleName::$many_variant => {
                         self.$many = Providers::decode(decoder, node, module.local_provider());
+                        if let Some(alone) = self.$many.alone_mut() {
+                            grant_locally(module, alone);
+                        }
                     })*
                 }
             }
@@ -124,6 +127,7 @@ macro_rules! modules {
                 Self {
                     $($key: local(ModuleName::$variant),)*
                     $($many: Providers::one(local(ModuleName::$many_variant)),)*
+                    notification_records: None,
                 }
             }
         }
@@ -134,16 +138,29 @@ modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
     locking: Locking, locally "locking-local";
-    files: Files, locally "files-local";
     workflows: Workflows, locally "workflows-local";
     @several
+    files: Files(FileStore), locally "files-local";
     notifications: Notifications(Routes), locally "notifications-local";
     analytics: Analytics(Everything), locally "analytics-local";
+}
+
+/// What `[modules.notifications]` says of records.
+fn records(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<RecordsFile> {
+    RecordsFile::decode(decoder, &node.get(several::RECORDS)?)
 }
 
 fn local(module: ModuleName) -> ProviderConfig {
     let provider = ProviderConfig::new(Resolve::Builtin(module.local_provider()));
     ProviderConfig { grants: local_grants(module), ..provider }
+}
+
+/// Grants the local provider what it cannot do without, if nothing is granted to it.
+fn grant_locally(module: ModuleName, provider: &mut ProviderConfig) {
+    let local = local(module);
+    if provider.resolve == local.resolve && provider.grants == Grants::default() {
+        provider.grants = local.grants;
+    }
 }
 
 /// What the local provider of a module cannot do without, granted where nothing
@@ -194,6 +211,9 @@ impl Modules {
         for &module in ModuleName::ALL {
             if let Some(node) = section.get(module.as_str()) {
                 modules.read(decoder, module, &node);
+                if module == ModuleName::Notifications {
+                    modules.notification_records = records(decoder, &node);
+                }
             }
         }
         modules

@@ -1,6 +1,7 @@
 //! `[server]`: where and for whom `stheno up` listens.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -24,6 +25,31 @@ bounded! {
     MaxFile(ByteSize), key "max_file", default ByteSize::gib(10), from ByteSize::kib(1), to ByteSize::gib(1 << 20)
 }
 
+bounded! {
+    /// The most connections at the same time. Default 1024, from 1 to 1000000.
+    ///
+    /// Who comes beyond it is answered with status 503, and the connection closed.
+    MaxConnections(u32), key "max_connections", default 1_024, from 1, to 1_000_000
+}
+
+bounded! {
+    /// How long a client may take for the head of a request, counted from the
+    /// answer before on a connection that is kept open. Default 30s, from 100ms to
+    /// 1h.
+    ///
+    /// Then the connection is closed.
+    HeadTimeout(Duration), key "head_timeout", default Duration::from_secs(30), from Duration::from_millis(100), to Duration::from_secs(3_600)
+}
+
+bounded! {
+    /// How long a body may stand still, in either direction. Default 1m, from 100ms
+    /// to 1h.
+    ///
+    /// A request of which nothing comes for so long is refused with status 408; a
+    /// connection from which nothing of the answer is taken for so long is closed.
+    BodyTimeout(Duration), key "body_timeout", default Duration::from_secs(60), from Duration::from_millis(100), to Duration::from_secs(3_600)
+}
+
 /// Where the HTTP API listens, and what a caller must show.
 ///
 /// A value of this type has a token if anybody but this machine can connect.
@@ -33,6 +59,9 @@ pub struct ServerConfig {
     token: Option<Token>,
     max_body: MaxBody,
     max_file: MaxFile,
+    max_connections: MaxConnections,
+    head_timeout: HeadTimeout,
+    body_timeout: BodyTimeout,
     public_url: Option<PublicUrl>,
     link_secret: Option<LinkSecret>,
 }
@@ -45,7 +74,17 @@ pub struct OpenWithoutToken {
     pub listen: SocketAddr,
 }
 
-const KEYS: &[&str] = &["listen", "token", "max_body", "max_file", "public_url", "link_secret"];
+const KEYS: &[&str] = &[
+    "listen",
+    "token",
+    MaxBody::KEY,
+    MaxFile::KEY,
+    MaxConnections::KEY,
+    HeadTimeout::KEY,
+    BodyTimeout::KEY,
+    "public_url",
+    "link_secret",
+];
 const LISTEN_EXAMPLE: &str = r#"listen = "127.0.0.1:7070""#;
 const TOKEN_EXAMPLE: &str = r#"token = "${STHENO_TOKEN}""#;
 const PUBLIC_URL_EXAMPLE: &str = r#"public_url = "https://files.example.com""#;
@@ -90,6 +129,24 @@ impl ServerConfig {
         Self { max_file, ..self }
     }
 
+    /// The same server with another limit on connections.
+    #[must_use]
+    pub fn with_max_connections(self, max_connections: MaxConnections) -> Self {
+        Self { max_connections, ..self }
+    }
+
+    /// The same server with another patience for heads.
+    #[must_use]
+    pub fn with_head_timeout(self, head_timeout: HeadTimeout) -> Self {
+        Self { head_timeout, ..self }
+    }
+
+    /// The same server with another patience for bodies.
+    #[must_use]
+    pub fn with_body_timeout(self, body_timeout: BodyTimeout) -> Self {
+        Self { body_timeout, ..self }
+    }
+
     /// The same server, known to others by this URL.
     #[must_use]
     pub fn with_public_url(self, public_url: PublicUrl) -> Self {
@@ -100,6 +157,21 @@ impl ServerConfig {
     #[must_use]
     pub fn with_link_secret(self, link_secret: LinkSecret) -> Self {
         Self { link_secret: Some(link_secret), ..self }
+    }
+
+    /// The most connections at the same time.
+    pub fn max_connections(&self) -> MaxConnections {
+        self.max_connections
+    }
+
+    /// How long a client may take for the head of a request.
+    pub fn head_timeout(&self) -> HeadTimeout {
+        self.head_timeout
+    }
+
+    /// How long a body may stand still.
+    pub fn body_timeout(&self) -> BodyTimeout {
+        self.body_timeout
     }
 
     /// The longest file that may be uploaded.
@@ -149,6 +221,9 @@ impl ServerConfig {
         let token = token_node.as_ref().and_then(|node| decode_token(decoder, node));
         let max_body = bounded::decode(decoder, &section);
         let max_file = bounded::decode(decoder, &section);
+        let max_connections = bounded::decode(decoder, &section);
+        let head_timeout = bounded::decode(decoder, &section);
+        let body_timeout = bounded::decode(decoder, &section);
         let public_url = section.get("public_url").and_then(|node| {
             let parse = |text: &str| PublicUrl::new(text).map_err(Why::reason);
             decoder.parsed(&node, "a URL", PUBLIC_URL_EXAMPLE, parse)
@@ -167,7 +242,16 @@ impl ServerConfig {
                 ),
             );
         }
-        Self { max_body, max_file, public_url, link_secret, ..server.unwrap_or_default() }
+        Self {
+            max_body,
+            max_file,
+            max_connections,
+            head_timeout,
+            body_timeout,
+            public_url,
+            link_secret,
+            ..server.unwrap_or_default()
+        }
     }
 }
 
@@ -178,6 +262,9 @@ impl Default for ServerConfig {
             token: None,
             max_body: MaxBody::DEFAULT,
             max_file: MaxFile::DEFAULT,
+            max_connections: MaxConnections::DEFAULT,
+            head_timeout: HeadTimeout::DEFAULT,
+            body_timeout: BodyTimeout::DEFAULT,
             public_url: None,
             link_secret: None,
         }

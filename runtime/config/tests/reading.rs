@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use stheno_config::{
-    ByteSize, CompileCache, Config, ConfigError, FolderMode, Limits, ModuleName, Resolve,
-    ServerConfig,
+    ByteSize, CompileCache, Config, ConfigError, FolderMode, HttpScheme, Limits, ModuleName,
+    Resolve, SecretPlace, ServerConfig,
 };
 
 const WHOLE: &str = r#"
@@ -18,6 +18,9 @@ listen = "0.0.0.0:8080"
 token = "${STHENO_TOKEN}"
 max_body = "8MiB"
 max_file = "2GiB"
+max_connections = 64
+head_timeout = "5s"
+body_timeout = "90s"
 public_url = "https://files.example.com/"
 link_secret = "${LINKS}"
 
@@ -31,6 +34,11 @@ options = { ttl = "30s", on = true, n = -3, big = 0xffff_ffff_ffff_ffff, f = 1.5
 [modules.cache.grants]
 folders = [{ host = "./data", guest = "/data/" }, { host = "/srv", guest = "/srv", mode = "read-write" }]
 sockets = ["127.0.0.1:6379", "[::1]:6379"]
+http = [
+    { host = "*.example.com", methods = ["GET", "POST"], path = "/v1/", max_request = "1MiB", max_response = "2MiB", connect_timeout = "1s", response_timeout = "2s", timeout = "3s", max_in_flight = 4, requests_per_second = 5, secrets = { authorization = "Bearer ${STHENO_TOKEN}", k = { query = "api_key", value = "${STHENO_TOKEN}" } } },
+    { host = "[::1]", scheme = "http", port = 8_080 },
+    { host = "intern.example.com", private = true, ca = "./ca.pem" },
+]
 store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
 
 [modules.cache.limits]
@@ -68,6 +76,9 @@ fn every_documented_key_is_read() {
     assert!(config.server.token().unwrap().matches("0123456789abcdef"));
     assert_eq!(config.server.max_body().get(), ByteSize::mib(8));
     assert_eq!(config.server.max_file().get(), ByteSize::gib(2));
+    assert_eq!(config.server.max_connections().get(), 64);
+    assert_eq!(config.server.head_timeout().get(), Duration::from_secs(5));
+    assert_eq!(config.server.body_timeout().get(), Duration::from_secs(90));
     assert_eq!(config.server.public_url().unwrap().as_str(), "https://files.example.com");
     let secret = config.server.link_secret().unwrap().expose_secret();
     assert_eq!(secret, "0123456789abcdef0123456789abcdef");
@@ -93,6 +104,28 @@ fn every_documented_key_is_read() {
     );
     let sockets: Vec<_> = cache.grants.sockets().iter().map(|s| s.address().to_string()).collect();
     assert_eq!(sockets, ["127.0.0.1:6379", "[::1]:6379"]);
+
+    let [wide, address, private] = cache.grants.http() else { panic!("three grants of HTTP") };
+    assert_eq!((wide.host.to_string().as_str(), wide.port.get()), ("*.example.com", 443));
+    assert_eq!(format!("{:?} {}", wide.methods, wide.path), "[GET, POST] /v1/");
+    assert_eq!(
+        (wide.max_request.get(), wide.max_response.get()),
+        (ByteSize::mib(1), ByteSize::mib(2))
+    );
+    let seconds = [wide.connect_timeout.get(), wide.response_timeout.get(), wide.timeout.get()];
+    assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3]);
+    assert_eq!((wide.max_in_flight.get(), wide.requests_per_second.get()), (4, 5));
+    let places: Vec<_> = wide.secrets.iter().map(|secret| secret.place().clone()).collect();
+    assert_eq!(
+        places,
+        [SecretPlace::header("authorization").unwrap(), SecretPlace::query("api_key").unwrap()]
+    );
+    assert!(wide.secrets[0].expose_secret().starts_with("Bearer "));
+    assert_eq!(address.scheme, HttpScheme::Http);
+    assert_eq!((address.host.to_string().as_str(), address.port.get()), ("[::1]", 8080));
+    assert_eq!(format!("{:?}", address.methods), "[GET, HEAD]");
+    assert!(private.private && !wide.private);
+    assert_eq!(private.ca, Some(PathBuf::from("/etc/stheno/ca.pem")));
 
     let stores: Vec<_> = cache
         .grants
@@ -167,7 +200,7 @@ fn what_is_not_written_is_local_and_has_its_default() {
 
 #[test]
 fn local_files_have_a_folder_of_their_own_where_nothing_else_is_granted() {
-    let grants = |text: &str| parse(text).unwrap().modules.files.grants;
+    let grants = |text: &str| parse(text).unwrap().modules.get(ModuleName::Files).grants.clone();
     let working = std::env::current_dir().unwrap();
     for text in ["", "[modules.files]\n", "[modules.files]\noptions = { prefix = \"a/\" }"] {
         let grants = grants(text);

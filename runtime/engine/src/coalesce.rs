@@ -36,7 +36,9 @@ pub trait Batch: Send + Sync + 'static {
     /// The weight of one request.
     fn weight(&self, request: &Self::Request) -> usize;
 
-    /// Makes the call: an answer for each request, in their order.
+    /// Makes the call: an answer for each request, in their order. It is
+    /// carried to its end whatever becomes of the callers, so it may use
+    /// [`Provider::call_carried`](crate::Provider::call_carried).
     fn run(
         &self,
         requests: Vec<Self::Request>,
@@ -170,14 +172,18 @@ struct Turn<B: Batch>(Arc<Shared<B>>);
 impl<B: Batch> Drop for Turn<B> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
+        if state.waiting.is_empty() {
+            state.under_way = false;
+            return;
+        }
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !state.waiting.is_empty() => {
+            Ok(runtime) => {
                 drop(state);
                 runtime.spawn(Arc::clone(&self.0).others());
             }
-            // Nobody waits; or the host is stopping, and who waits is told so
-            // by the loss of what was to answer him.
-            _ => {
+            // The host is stopping. Who waits is told so by the loss of what was
+            // to answer him.
+            Err(_) => {
                 state.under_way = false;
                 state.waiting.clear();
             }

@@ -10,6 +10,7 @@ use stheno_contracts::{Error, body};
 use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::module::Module;
 use crate::usage::{LimitHit, Usage};
@@ -68,6 +69,12 @@ impl Slot {
 impl WasiView for Slot {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.capabilities.wasi()
+    }
+}
+
+impl WasiHttpView for Slot {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.capabilities.http()
     }
 }
 

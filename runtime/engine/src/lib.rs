@@ -57,6 +57,7 @@ mod module;
 mod pool;
 mod provider;
 mod queue;
+mod restarts;
 mod single;
 mod usage;
 
@@ -75,7 +76,7 @@ pub use module::{
 };
 pub use provider::Provider;
 pub use single::Welcome;
-pub use stheno_capabilities::{Clock, ManualClock};
+pub use stheno_capabilities::{Clock, ManualClock, Order, OwnStore};
 
 use compiled::CompileCache;
 

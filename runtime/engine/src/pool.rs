@@ -7,21 +7,27 @@
 //! Last in, first out: the instance that served last has its memory in the
 //! processor's caches, and those that are not needed are never touched
 //! (64 JavaScript instances in turn are three times slower than two). New ones
-//! are made when all are busy: it costs about 25 µs.
+//! are made when all are busy: it costs about 25 µs. A provider whose instances
+//! cannot be started is tried ever more slowly ([`Restarts`]); one that starts
+//! clears that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stheno_contracts::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::driven::Driven;
-use crate::instance::{Blueprint, CallFuture, Guest, Instance};
+use crate::instance::{Blueprint, CallFuture, Dead, Guest, Instance};
 use crate::module::Module;
 use crate::queue::Queue;
+use crate::restarts::Restarts;
 
 pub(crate) struct Pool<M: Module> {
     blueprint: Arc<Blueprint<M>>,
     idle: Mutex<Vec<Instance<M>>>,
+    /// Of instances that could not be started; a call's own end is no part of it.
+    restarts: Mutex<Restarts>,
     permits: Arc<Semaphore>,
     instances: u32,
     queue: Queue,
@@ -32,6 +38,7 @@ impl<M: Module> Pool<M> {
         let instances = blueprint.limits.instances.get();
         Self {
             idle: Mutex::new(vec![first]),
+            restarts: Mutex::default(),
             permits: Arc::new(Semaphore::new(instances as usize)),
             instances,
             queue: Queue::new(blueprint.limits.queue.get()),
@@ -52,6 +59,24 @@ impl<M: Module> Pool<M> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
+    /// A new instance, unless none can be started at the moment.
+    async fn start(&self) -> Result<Instance<M>, Error> {
+        let restarts = || self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        let name: &str = &self.blueprint.shared.name;
+        restarts().may_start(name, Instant::now())?;
+        match self.blueprint.start().await {
+            Ok(instance) => {
+                *restarts() = Restarts::default();
+                Ok(instance)
+            }
+            Err(Dead(error)) => {
+                tracing::error!(provider = name, error = error.message(), "it cannot be started");
+                restarts().died(Instant::now());
+                Err(error)
+            }
+        }
+    }
+
     pub(crate) async fn call<R: Send + 'static>(
         self: &Arc<Self>,
         call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
@@ -66,7 +91,7 @@ impl<M: Module> Pool<M> {
         let _permit = self.permit().await?;
         let mut instance = match self.take_idle() {
             Some(instance) => instance,
-            None => self.blueprint.start().await.map_err(|dead| dead.0)?,
+            None => self.start().await?,
         };
         let answer = instance.call(&self.blueprint, call).await.map_err(|dead| dead.0)?;
         if !instance.is_worn(&self.blueprint.limits) {

@@ -65,6 +65,13 @@ impl<M: Module> Provider<M> {
         &self.0.blueprint.limits
     }
 
+    /// How many HTTP requests were denied to it since it was loaded, and
+    /// responses that had a secret in them; the log says which and why.
+    #[must_use]
+    pub fn denied_http_requests(&self) -> u64 {
+        self.0.blueprint.shared.http.denied()
+    }
+
     /// Whether a single instance serves, so that calls queue.
     #[must_use]
     pub fn is_single(&self) -> bool {
@@ -89,6 +96,24 @@ impl<M: Module> Provider<M> {
         match &self.0.servers {
             Servers::Many(pool) => pool.call(call).await,
             Servers::One(single) => single.call(call).await,
+        }
+    }
+
+    /// As [`Provider::call`], for a future that is polled to its end whatever
+    /// happens, such as a [`Batch`](crate::Batch)'s `run`: into a single instance
+    /// it is made without the box that carries a call. A future left lying would
+    /// hold up everybody.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::call`].
+    pub async fn call_carried<R: Send + 'static>(
+        &self,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
+    ) -> Result<R, Error> {
+        match &self.0.servers {
+            Servers::Many(pool) => pool.call(call).await,
+            Servers::One(single) => single.call_carried(call).await,
         }
     }
 

@@ -9,7 +9,6 @@
 //! started again ever more slowly ([`Restarts`]).
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use stheno_contracts::Error;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
@@ -20,6 +19,7 @@ use crate::instance::{Blueprint, CallFuture, Dead, Guest, Instance};
 use crate::module::Module;
 use crate::pool::stopped;
 use crate::queue::Queue;
+use crate::restarts::Restarts;
 
 /// What each new instance is told after `start` and before any call, such as
 /// the subscriptions that the lost one had.
@@ -86,6 +86,21 @@ impl<M: Module> Single<M> {
         .await
     }
 
+    /// As [`Single::call`], in a future that its caller carries to its end.
+    pub(crate) async fn call_carried<R>(
+        &self,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R>,
+    ) -> Result<R, Error> {
+        let seat = match Arc::clone(&self.seat).try_lock_owned() {
+            Ok(seat) => seat,
+            Err(_) => {
+                let _place = self.queue.join(&self.line.blueprint.shared.name)?;
+                Arc::clone(&self.seat).lock_owned().await
+            }
+        };
+        Arc::clone(&self.line).serve(seat, call).await
+    }
+
     /// Stops the instance after the calls that wait already. New calls are
     /// refused from now on.
     pub(crate) async fn stop(&self) -> Result<(), Error> {
@@ -133,12 +148,7 @@ impl<M: Module> Line<M> {
     async fn running<'s>(&self, seat: &'s mut Seat<M>) -> Result<&'s mut Instance<M>, Error> {
         let name = &self.blueprint.shared.name;
         if matches!(seat.state, State::Down) {
-            if let Some(wait) = seat.restarts.wait(Instant::now()) {
-                return Err(Error::Unavailable(format!(
-                    "{name} keeps failing and is started again in {} ms",
-                    wait.as_millis()
-                )));
-            }
+            seat.restarts.may_start(name, Instant::now())?;
             match self.start().await {
                 Ok(instance) => seat.state = State::Running(instance),
                 Err(Dead(error)) => {
@@ -171,72 +181,5 @@ impl<M: Module> Seat<M> {
         );
         self.state = State::Down;
         self.restarts.died(Instant::now());
-    }
-}
-
-/// How soon a dead instance is replaced.
-#[derive(Default)]
-struct Restarts {
-    deaths: u32,
-    last: Option<Instant>,
-}
-
-impl Restarts {
-    /// So many deaths in a row are answered at once.
-    const FREE: u32 = 5;
-    /// After so long without a death the earlier ones are forgotten.
-    const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
-    const FIRST_WAIT: Duration = Duration::from_millis(100);
-    const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-    fn died(&mut self, now: Instant) {
-        if self.last.is_some_and(|last| now - last > Self::FORGIVEN_AFTER) {
-            self.deaths = 0;
-        }
-        self.deaths = self.deaths.saturating_add(1);
-        self.last = Some(now);
-    }
-
-    /// How long a new instance has to wait, if it has to.
-    fn wait(&self, now: Instant) -> Option<Duration> {
-        let beyond = self.deaths.checked_sub(Self::FREE + 1)?;
-        let wait = Self::FIRST_WAIT.saturating_mul(1 << beyond.min(20)).min(Self::LONGEST_WAIT);
-        let since = now.saturating_duration_since(self.last?);
-        wait.checked_sub(since).filter(|left| !left.is_zero())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_deaths_are_answered_at_once_and_later_ones_ever_more_slowly() {
-        let mut restarts = Restarts::default();
-        let now = Instant::now();
-        let mut waits = Vec::new();
-        for _ in 0..Restarts::FREE + 20 {
-            restarts.died(now);
-            waits.push(restarts.wait(now));
-        }
-        let free = Restarts::FREE as usize;
-        assert!(waits[..free].iter().all(Option::is_none));
-        assert!(waits[free..].windows(2).all(|pair| pair[0] <= pair[1]));
-        assert_eq!(waits[free], Some(Restarts::FIRST_WAIT));
-        assert_eq!(waits.last(), Some(&Some(Restarts::LONGEST_WAIT)));
-    }
-
-    #[test]
-    fn a_wait_ends_and_a_long_life_is_a_clean_slate() {
-        let mut restarts = Restarts::default();
-        let now = Instant::now();
-        for _ in 0..=Restarts::FREE {
-            restarts.died(now);
-        }
-        assert!(restarts.wait(now).is_some());
-        assert!(restarts.wait(now + Restarts::FIRST_WAIT).is_none());
-        let later = now + Restarts::FORGIVEN_AFTER + Duration::from_secs(1);
-        restarts.died(later);
-        assert!(restarts.wait(later).is_none());
     }
 }

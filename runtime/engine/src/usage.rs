@@ -41,25 +41,28 @@ pub(crate) struct Usage {
     memory: usize,
     table_elements: usize,
     cpu: Duration,
+    ticks_per_call: u64,
     ticks_left: u64,
 }
 
 impl Usage {
     pub(crate) fn new(limits: &Limits) -> Self {
+        let cpu = limits.cpu.get();
+        // One more than asked for, since a call may begin just before a tick.
+        let ticks = cpu.as_nanos().div_ceil(TICK.as_nanos());
         Self {
             memory_limit: limits.memory.get(),
             memory: 0,
             table_elements: 0,
-            cpu: limits.cpu.get(),
+            cpu,
+            ticks_per_call: u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1),
             ticks_left: 0,
         }
     }
 
     /// Begins a call with its full CPU time.
     pub(crate) fn begin_call(&mut self) {
-        // One more than asked for, since a call may begin just before a tick.
-        let ticks = self.cpu.as_nanos().div_ceil(TICK.as_nanos());
-        self.ticks_left = u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1);
+        self.ticks_left = self.ticks_per_call;
     }
 
     /// The linear memory that the instance has, in bytes.

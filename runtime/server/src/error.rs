@@ -1,10 +1,13 @@
 //! The one form of every error.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stheno::{Error, ErrorKind};
+use stheno_config::format_duration;
 use utoipa::{IntoResponses, ToSchema};
 
 /// The body of every answer that is an error.
@@ -19,9 +22,9 @@ pub struct ErrorBody {
 pub struct ErrorDetail {
     /// For programs: `invalid-argument`, `encoding` (400), `unauthorized`
     /// (401), `denied` (403), `not-found`, `unknown-route` (404),
-    /// `method-not-allowed` (405), `conflict`, `lost-lease` (409), `too-large`
-    /// (413), `invalid-argument` (416 for a range), `internal` (500), `unsupported` (501), `unavailable` (503),
-    /// `timeout` (504).
+    /// `method-not-allowed` (405), `too-slow` (408), `conflict`, `lost-lease` (409),
+    /// `too-large` (413), `invalid-argument` (416 for a range), `internal` (500),
+    /// `unsupported` (501), `unavailable` (503), `timeout` (504).
     #[schema(example = "invalid-argument")]
     pub kind: &'static str,
     /// For people. An argument at fault is named.
@@ -80,6 +83,12 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, message)
     }
 
+    pub(crate) fn too_slow(patience: Duration) -> Self {
+        let patience = format_duration(patience);
+        let message = format!("nothing of the body came for {patience} (server.body_timeout)");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", message)
+    }
+
     pub(crate) fn too_large(limit: u64) -> Self {
         let message = format!("the body is longer than {limit} bytes (server.max_body)");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
@@ -93,6 +102,20 @@ impl ApiError {
     /// The error in its one form, where the kind alone does not say the status.
     pub(crate) fn with_status(self, status: StatusCode) -> Response {
         Self { status, ..self }.into_response()
+    }
+
+    /// The error as a whole HTTP/1 message that ends its connection, for where
+    /// there is no request to answer.
+    pub(crate) fn as_message(&self) -> Vec<u8> {
+        let body = serde_json::to_string(&ErrorBody { error: self.detail.clone() });
+        let body = body.unwrap_or_default();
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            self.status,
+            body.len()
+        )
+        .into_bytes()
     }
 
     pub(crate) fn detail(&self) -> &ErrorDetail {
@@ -146,16 +169,22 @@ pub(crate) enum Errors {
     /// `denied`: the operator did not grant it, or a web page called.
     #[response(status = 403)]
     Denied(ErrorBody),
+    /// `too-slow`: the body stood still for the server's `body_timeout`. Nothing was
+    /// changed.
+    #[response(status = 408)]
+    TooSlow(ErrorBody),
     /// `internal`: a fault of the provider.
     #[response(status = 500)]
     Internal(ErrorBody),
     /// `unsupported`: the provider leaves this out.
     #[response(status = 501)]
     Unsupported(ErrorBody),
-    /// `unavailable`: try again after `Retry-After` seconds.
+    /// `unavailable`: it cannot be served now; after `Retry-After` seconds it may be.
+    /// A call that could then be done twice says so.
     #[response(status = 503)]
     Unavailable(ErrorBody),
-    /// `timeout`: it may or may not have been done.
+    /// `timeout`: it may or may not have been done. A call that could be done twice
+    /// says so.
     #[response(status = 504)]
     Timeout(ErrorBody),
 }

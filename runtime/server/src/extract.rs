@@ -2,11 +2,12 @@
 //! mistakes are told by name.
 
 use std::future::ready;
+use std::pin::pin;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use hyper::body::Body as _;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -24,17 +25,15 @@ impl FromRequest<Api> for Raw {
         let limit = api.config().max_body().get();
         let body = request.into_body();
         if body.size_hint().lower() > limit.as_u64() {
-            discard(body, limit.as_u64()).await;
+            discard(chunks(api, body), limit.as_u64()).await;
             return Err(ApiError::too_large(limit.as_u64()));
         }
         let mut bytes = Vec::new();
-        let mut chunks = body.into_data_stream();
+        let mut chunks = pin!(chunks(api, body));
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| {
-                ApiError::invalid(format!("the body did not arrive whole: {error}"))
-            })?;
+            let chunk = chunk?;
             if bytes.len() + chunk.len() > limit.as_usize() {
-                discard(Body::from_stream(chunks), limit.as_u64()).await;
+                discard(chunks, limit.as_u64()).await;
                 return Err(ApiError::too_large(limit.as_u64()));
             }
             bytes.extend_from_slice(&chunk);
@@ -43,12 +42,29 @@ impl FromRequest<Api> for Raw {
     }
 }
 
+/// A body as it comes, which may not stand still for long.
+pub(crate) fn chunks(
+    api: &Api,
+    body: Body,
+) -> impl Stream<Item = Result<Bytes, ApiError>> + Send + use<> {
+    let patience = api.config().body_timeout().get();
+    stream::unfold(body.into_data_stream(), move |mut chunks| async move {
+        let chunk = match tokio::time::timeout(patience, chunks.next()).await {
+            Ok(chunk) => chunk?.map_err(|error| {
+                ApiError::invalid(format!("the body did not arrive whole: {error}"))
+            }),
+            Err(_) => Err(ApiError::too_slow(patience)),
+        };
+        Some((chunk, chunks))
+    })
+}
+
 /// Reads on and forgets, since most clients look at the answer only when they
 /// have sent everything, and see a broken connection if they may not; but not
 /// for ever.
-pub(crate) async fn discard(body: Body, limit: u64) {
+pub(crate) async fn discard(chunks: impl Stream<Item = Result<Bytes, ApiError>>, limit: u64) {
     let mut left = limit;
-    let reading = body.into_data_stream().take_while(|chunk| {
+    let reading = chunks.take_while(|chunk| {
         let length = chunk.as_ref().map_or(u64::MAX, |chunk| chunk.len() as u64);
         left = left.saturating_sub(length);
         ready(left > 0)

@@ -35,6 +35,7 @@ mod locking;
 mod notifications;
 mod router;
 mod serve;
+mod stall;
 mod wire;
 mod workflows;
 

@@ -67,11 +67,12 @@ impl Api {
     info(
         title = "Stheno",
         description = "Infrastructure modules over HTTP.\n\nErrors have one form, \
-            `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only `timeout` and \
-            `unavailable` may be tried again as they are. Durations are strings such as `500ms`, \
+            `{\"error\":{\"kind\":\"invalid-argument\",\"message\":\"...\"}}`; only after \
+            `timeout` and `unavailable` may the same call succeed later, and those that could then \
+            be done twice say so. Durations are strings such as `500ms`, \
             `30s`, `10m`, `1h`. Fields that are not known are refused. If the server has a token, \
-            every route but `/livez`, `/readyz`, links to files and `/files/KEY` (public files) \
-            wants it as `Authorization: Bearer TOKEN`.",
+            every route but `/livez`, `/readyz`, links to files, `/files/KEY` and \
+            `/stores/ID/KEY` (public files) wants it as `Authorization: Bearer TOKEN`.",
     ),
     tags(
         (name = "cache", description = "Values by key, with a time to live and tags."),
@@ -83,7 +84,8 @@ impl Api {
             became of them."),
         (name = "analytics", description = "What somebody did, and who somebody is."),
         (name = "files", description = "Bodies of any size under keys that the store makes. \
-            What is public is also at `/files/KEY`, each segment of the key percent-encoded."),
+            What is public is also at `/files/KEY`, or `/stores/ID/KEY` where the store is \
+            not the default one, each segment of the key percent-encoded."),
         (name = "workflows", description = "Runs of steps that survive what fails, and are undone \
             in reverse where they cannot go on."),
         (name = "server", description = "How the server is."),

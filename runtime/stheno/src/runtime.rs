@@ -4,16 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
-use stheno_config::{
-    Config, ConfigError, ModuleName, Place, ProviderConfig, ProviderId, Resolve, process_env,
-};
+use stheno_config::{Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, process_env};
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
 };
 
 use crate::analytics::{self, Analytics};
-use crate::files::{Files, LinkKeys};
+use crate::files::{self, Files, LinkKeys};
 use crate::notifications::{self, Notifications};
 use crate::workflows::{GRACE, Workflows};
 use crate::{Cache, Error, Events, Locking};
@@ -29,7 +27,7 @@ struct Inner {
     cache: Cache,
     events: Events,
     locking: Locking,
-    files: Files,
+    files: files::Stores,
     notifications: Notifications,
     analytics: Analytics,
     workflows: Workflows,
@@ -88,10 +86,24 @@ impl Runtime {
         &self.0.events
     }
 
-    /// The files.
+    /// The files; of several stores those of the default one.
     #[must_use]
     pub fn files(&self) -> &Files {
-        &self.0.files
+        self.0.files.default_store()
+    }
+
+    /// The files of the store that the config calls `id`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` if there is none.
+    pub fn files_of(&self, id: &str) -> Result<&Files, Error> {
+        self.0.files.get(id)
+    }
+
+    /// All file stores, in the order of the config.
+    pub fn file_stores(&self) -> impl Iterator<Item = &Files> {
+        self.0.files.iter()
     }
 
     /// The locks.
@@ -126,25 +138,35 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events, locking, files, workflows) = tokio::join!(
+        let (cache, events, locking, workflows) = tokio::join!(
             status(ModuleName::Cache, None, self.0.cache.provider()),
             status(ModuleName::Events, None, self.0.events.provider()),
             status(ModuleName::Locking, None, self.0.locking.provider()),
-            status(ModuleName::Files, None, self.0.files.provider()),
             status(ModuleName::Workflows, None, self.0.workflows.provider()),
         );
-        let mut all = vec![cache, events, locking, files, workflows];
+        let mut all = vec![cache, events, locking, workflows];
+        all.extend(
+            join_all(
+                self.0
+                    .files
+                    .iter()
+                    .map(|files| status(ModuleName::Files, Some(files.id()), files.provider())),
+            )
+            .await,
+        );
         let targets = self.0.notifications.targets().iter();
         all.extend(
             join_all(targets.map(|target| {
-                status(ModuleName::Notifications, Some(&target.id), &target.provider)
+                status(ModuleName::Notifications, Some(target.id.as_str()), &target.provider)
             }))
             .await,
         );
         let targets = self.0.analytics.targets();
         all.extend(
             join_all(
-                targets.map(|(id, provider)| status(ModuleName::Analytics, Some(id), provider)),
+                targets.map(|(id, provider)| {
+                    status(ModuleName::Analytics, Some(id.as_str()), provider)
+                }),
             )
             .await,
         );
@@ -185,12 +207,12 @@ impl Runtime {
         self.0.notifications.drain().await;
         self.0.analytics.drain().await;
         let targets = self.0.notifications.targets().iter();
-        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::join!(
             self.0.cache.provider().stop(),
             self.0.events.provider().stop(),
             self.0.locking.provider().stop(),
-            self.0.files.provider().stop(),
             self.0.workflows.provider().stop(),
+            join_all(self.0.files.iter().map(|files| files.provider().stop())),
             join_all(targets.map(|target| target.provider.stop())),
             join_all(self.0.analytics.targets().map(|(_, provider)| provider.stop())),
         );
@@ -199,9 +221,9 @@ impl Runtime {
             (ModuleName::Cache, cache),
             (ModuleName::Events, events),
             (ModuleName::Locking, locking),
-            (ModuleName::Files, files),
             (ModuleName::Workflows, workflows),
         ];
+        all.extend(files.into_iter().map(|end| (ModuleName::Files, end)));
         all.extend(notifications.into_iter().map(|end| (ModuleName::Notifications, end)));
         all.extend(analytics.into_iter().map(|end| (ModuleName::Analytics, end)));
         for (module, stopped) in all {
@@ -217,12 +239,12 @@ impl Runtime {
 
 async fn status<M: Module>(
     module: ModuleName,
-    id: Option<&ProviderId>,
+    id: Option<&str>,
     provider: &Provider<M>,
 ) -> ProviderStatus {
     ProviderStatus {
         module,
-        id: id.map(ToString::to_string),
+        id: id.map(str::to_owned),
         provider: provider.name().to_owned(),
         info: provider.description().clone().into(),
         health: provider.health().await.map_err(Error::from),
@@ -263,15 +285,30 @@ impl Builder {
                 "write one below [server]: link_secret = \"${STHENO_LINK_SECRET}\"",
             )
         })?;
-        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::try_join!(
             loader.load(ModuleName::Cache),
             loader.load(ModuleName::Events),
             loader.load(ModuleName::Locking),
-            loader.load(ModuleName::Files),
             loader.load(ModuleName::Workflows),
+            loader.load_all(ModuleName::Files),
             loader.load_all(ModuleName::Notifications),
             loader.load_all(ModuleName::Analytics),
         )?;
+        let stores = &loader.config.modules.files;
+        let files = stores
+            .iter()
+            .zip(files)
+            .map(|(named, provider)| files::Target { id: named.id.clone(), provider })
+            .collect();
+        let default = stores.default_store().id.clone();
+        let files = files::Stores::new(files, &default, keys, loader.clock.clone());
+        let files = files.ok_or_else(|| {
+            loader.config.diagnose(
+                Place::module(ModuleName::Files),
+                "there is no file store",
+                "leave [modules.files] out for files-local",
+            )
+        })?;
         let named = loader.config.modules.notifications.iter();
         let notifications = named
             .zip(notifications)
@@ -286,12 +323,13 @@ impl Builder {
             .zip(analytics)
             .map(|(named, provider)| analytics::Target { id: named.id.clone(), provider })
             .collect();
+        let records = loader.records().await?;
         let clock = loader.clock;
         let events = Events::new(events, clock.clone());
         let locking = Locking::new(locking, clock.clone());
-        let notifications = Notifications::new(notifications, events.clone(), clock.clone());
+        let notifications =
+            Notifications::new(notifications, records, events.clone(), clock.clone());
         let analytics = Analytics::new(analytics, clock.clone());
-        let files = Files::new(files, keys, clock.clone());
         let cache = Cache::new(cache);
         let workflows = Workflows::new(workflows, events.clone(), clock.clone());
         Ok(Runtime(Arc::new(Inner {
@@ -315,12 +353,12 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking, files, workflows, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
             loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
-            loader.check::<stheno_engine::FilesModule>(ModuleName::Files),
             loader.check::<stheno_engine::WorkflowsModule>(ModuleName::Workflows),
+            loader.check_all::<stheno_engine::FilesModule>(ModuleName::Files),
             loader.check_all::<stheno_engine::NotificationsModule>(ModuleName::Notifications),
             loader.check_all::<stheno_engine::AnalyticsModule>(ModuleName::Analytics),
         )?;
@@ -328,9 +366,9 @@ impl Builder {
             (ModuleName::Cache, cache.into()),
             (ModuleName::Events, events.into()),
             (ModuleName::Locking, locking.into()),
-            (ModuleName::Files, files.into()),
             (ModuleName::Workflows, workflows.into()),
         ];
+        all.extend(files.into_iter().map(|it| (ModuleName::Files, it.into())));
         all.extend(notifications.into_iter().map(|it| (ModuleName::Notifications, it.into())));
         all.extend(analytics.into_iter().map(|it| (ModuleName::Analytics, it.into())));
         Ok(all)
@@ -380,6 +418,19 @@ impl Loader {
     ) -> Result<Provider<M>, ConfigError> {
         let (source, terms) = self.find(&place, provider).await?;
         self.engine.load(source, terms).await.map_err(|error| self.explain(place, &error))
+    }
+
+    /// Where notifications are recorded. It is opened last: whoever may not start
+    /// for another reason leaves the file alone.
+    async fn records(&self) -> Result<notifications::Kept, ConfigError> {
+        let file = self.config.modules.notification_records.as_ref();
+        notifications::Kept::open(file, self.clock.clone()).await.map_err(|error| {
+            self.config.diagnose(
+                Place::module(ModuleName::Notifications).key("records").key("path"),
+                format!("the file of records cannot be used: {}", error.message()),
+                "name a file that nobody else uses, in a folder that this process may write to",
+            )
+        })
     }
 
     async fn check<M: Module>(&self, module: ModuleName) -> Result<Description, ConfigError> {

@@ -87,7 +87,7 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log, clock and store. What only one provider needs
+//! exports, options, units, globs, log, clock, store and requests over HTTP. What only one provider needs
 //! belongs to that provider.
 
 pub mod analytics;
@@ -98,6 +98,7 @@ pub mod events;
 pub mod files;
 mod glob;
 mod host;
+pub mod http;
 pub mod locking;
 pub mod notifications;
 pub mod options;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use stheno::config::{FolderGrant, FolderMode, Grants, GuestPath};
+use stheno::config::{FolderGrant, FolderMode, Grants, GuestPath, ModuleName};
 use stheno::{Files, NewFile, Runtime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(print: &mut impl FnMut(Row)) -> anyhow::Result<()> {
     std::fs::create_dir(&host)?;
     let guest = GuestPath::new("/files")?;
     grants.add_folder(FolderGrant { host, guest, mode: FolderMode::ReadWrite })?;
-    config.modules.files.grants = grants;
+    config.modules.get_mut(ModuleName::Files).grants = grants;
     let runtime = Runtime::builder().config(config).build().await?;
     let files = runtime.files().clone();
     let native = folder.path().join("native");

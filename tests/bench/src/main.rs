@@ -9,6 +9,7 @@ mod cache_memory;
 mod events_durable;
 mod events_local;
 mod files_local;
+mod http;
 mod locking_local;
 mod measure;
 mod native;
@@ -51,6 +52,8 @@ enum Bench {
     AnalyticsLocal,
     /// The files on their local provider.
     FilesLocal,
+    /// A request through a guest.
+    Http,
     /// From `stheno up` to ready.
     Start,
 }
@@ -81,6 +84,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::FilesLocal) {
         runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::Http) {
+        runtime.block_on(http::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Start) {
         runtime.block_on(start::run(&mut |row| print.row(&row)))?;

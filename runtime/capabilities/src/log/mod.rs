@@ -44,7 +44,7 @@ impl RateLimit {
 
     /// Asks to write a line. `Some(n)` allows it and says that `n` lines were
     /// dropped since the last one that was allowed.
-    fn admit(&self) -> Option<u64> {
+    pub(crate) fn admit(&self) -> Option<u64> {
         let now = self.clock.monotonic();
         let mut window = self.window.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if now.saturating_sub(window.began) >= Duration::from_secs(1) {

@@ -3,6 +3,8 @@
 use stheno_contracts::Error;
 use stheno_contracts::base::stheno::store::types::{Change, Condition, Range};
 
+use super::own::Order;
+
 /// The longest key.
 pub(crate) const KEY_BYTES: usize = 1024;
 /// The largest value: an event of 1 MiB with all that describes it.
@@ -47,6 +49,7 @@ pub(crate) struct Scan {
     pub(crate) end: Option<Vec<u8>>,
     pub(crate) max: usize,
     pub(crate) max_bytes: usize,
+    pub(crate) order: Order,
 }
 
 /// What a scan may ask for. A bound is a place and no key, so it may be empty
@@ -64,7 +67,7 @@ pub(crate) fn scan(range: Range, max: u32, max_bytes: u32) -> Result<Scan, Error
             return Err(invalid(format!("{name} has more than {} bytes", KEY_BYTES + 1)));
         }
     }
-    Ok(Scan { start: range.start, end: range.end, max, max_bytes })
+    Ok(Scan { start: range.start, end: range.end, max, max_bytes, order: Order::Ascending })
 }
 
 /// A batch whose keys and values are within bounds.

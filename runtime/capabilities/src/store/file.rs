@@ -17,13 +17,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redb::backends::{FileBackend, InMemoryBackend};
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    AccessGuard, Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition,
+};
 use stheno_contracts::Error;
 use stheno_contracts::base::stheno::store::types::{Entry, Page};
 
 use super::args::{Batch, READ_BYTES, Scan};
 use super::bindings::Place;
 use super::commit::Writer;
+use super::own::Order;
 
 /// What the guest stores.
 pub(super) const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
@@ -56,6 +59,12 @@ pub(super) struct Inner {
     pub(super) max_size: u64,
     failed: AtomicBool,
 }
+
+/// An entry as a range gives it.
+type Found = Result<
+    (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>),
+    redb::StorageError,
+>;
 
 /// Runs work that may block, without waiting for it for ever. What has begun
 /// goes on after the deadline.
@@ -201,32 +210,40 @@ impl Inner {
 
     fn scan(&self, scan: &Scan) -> Result<Page, Error> {
         let read = |database: &Database| {
-            let mut page = Page { entries: Vec::new(), next: None };
             let start = scan.start.as_deref().unwrap_or_default();
             if scan.end.as_deref().is_some_and(|end| end <= start) {
-                return Ok(page);
+                return Ok(Page { entries: Vec::new(), next: None });
             }
             let table = database.begin_read()?.open_table(DATA)?;
-            let mut range = match scan.end.as_deref() {
+            let range = match scan.end.as_deref() {
                 Some(end) => table.range(start..end)?,
                 None => table.range(start..)?,
             };
-            let mut bytes = 0_usize;
-            for entry in range.by_ref() {
-                let (key, value) = entry?;
-                let (key, value) = (key.value(), value.value());
-                bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
-                let full = page.entries.len() >= scan.max || bytes > scan.max_bytes;
-                if full && !page.entries.is_empty() {
-                    page.next = Some(key.to_vec());
-                    break;
-                }
-                page.entries.push(Entry { key: key.to_vec(), value: value.to_vec() });
-            }
-            Ok(page)
+            Ok(match scan.order {
+                Order::Ascending => filled(range, scan)?,
+                Order::Descending => filled(range.rev(), scan)?,
+            })
         };
         self.with(read).map_err(|error| self.fail(error))
     }
+}
+
+/// One page of these entries; `next` is the first that is not on it.
+fn filled(entries: impl Iterator<Item = Found>, scan: &Scan) -> Result<Page, redb::StorageError> {
+    let mut page = Page { entries: Vec::new(), next: None };
+    let mut bytes = 0_usize;
+    for entry in entries {
+        let (key, value) = entry?;
+        let (key, value) = (key.value(), value.value());
+        bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+        let full = page.entries.len() >= scan.max || bytes > scan.max_bytes;
+        if full && !page.entries.is_empty() {
+            page.next = Some(key.to_vec());
+            break;
+        }
+        page.entries.push(Entry { key: key.to_vec(), value: value.to_vec() });
+    }
+    Ok(page)
 }
 
 /// Opens the file for this user alone, with the folders above it.

@@ -25,6 +25,7 @@
 //! - `commit`: batches that come at the same time are forced to
 //!   the disk together.
 //! - `args`: what a guest may ask.
+//! - `own`: a store that the host keeps for itself.
 //!
 //! This file is the seam to the bindings and holds no logic.
 
@@ -32,6 +33,7 @@ mod args;
 mod bindings;
 mod commit;
 mod file;
+mod own;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +49,7 @@ use crate::Capabilities;
 
 pub use bindings::Stores;
 pub(crate) use file::Opened;
+pub use own::{Order, OwnStore};
 
 impl Capabilities {
     async fn open_store(&mut self, label: &str) -> Result<Resource<Store>, HostError> {

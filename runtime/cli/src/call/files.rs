@@ -26,6 +26,8 @@ pub(super) enum Function {
         name: Option<String>,
         #[command(flatten)]
         description: Description,
+        #[command(flatten)]
+        store: Store,
     },
     /// Print a file, byte for byte; exit code 1 if there is none
     #[command(name = "files.get")]
@@ -37,21 +39,31 @@ pub(super) enum Function {
         /// Which bytes, such as 0-1023, 1024- or -500
         #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
         range: Option<String>,
+        #[command(flatten)]
+        store: Store,
     },
     /// Print what is known of a file, as JSON
     #[command(name = "files.stat")]
-    Stat { key: String },
+    Stat {
+        key: String,
+        #[command(flatten)]
+        store: Store,
+    },
     /// Remove files; exit code 1 if one could not be
     #[command(name = "files.delete")]
     Delete {
         #[arg(required = true, value_name = "KEY")]
         keys: Vec<String>,
+        #[command(flatten)]
+        store: Store,
     },
     /// Print the files whose key begins with a prefix, as JSON lines
     #[command(name = "files.list")]
     List {
         /// Empty for all of them
         prefix: String,
+        #[command(flatten)]
+        store: Store,
     },
     /// Store the body of a file once more and print the key
     #[command(name = "files.copy")]
@@ -62,6 +74,8 @@ pub(super) enum Function {
         name: Option<String>,
         #[command(flatten)]
         description: Description,
+        #[command(flatten)]
+        store: Store,
     },
     /// Print a link to read a file
     #[command(name = "files.download-url")]
@@ -70,6 +84,8 @@ pub(super) enum Function {
         /// How long it is valid: 1s to 168h
         #[arg(long, value_name = "DURATION", default_value = "1h")]
         expires: String,
+        #[command(flatten)]
+        store: Store,
     },
     /// Print a link to upload a file with PUT, as JSON with the key that it will have
     #[command(name = "files.upload-url")]
@@ -80,7 +96,24 @@ pub(super) enum Function {
         expires: String,
         #[command(flatten)]
         description: Description,
+        #[command(flatten)]
+        store: Store,
     },
+}
+
+/// Which store is meant.
+#[derive(Args)]
+pub(super) struct Store {
+    /// The id of the file store [default: the default one]
+    #[arg(long, value_name = "ID")]
+    store: Option<String>,
+}
+
+impl Store {
+    /// The store as a query has it.
+    fn query(&self) -> Option<(&'static str, &str)> {
+        self.store.as_deref().map(|id| ("store", id))
+    }
 }
 
 /// What is said of a file beside its name.
@@ -167,18 +200,22 @@ impl Description {
 impl Function {
     pub(super) async fn run(self, client: &Client, json: bool) -> Result<(), Failure> {
         match self {
-            Self::Put { file, name, description } => {
-                let stored = put(client, &file, name, &description).await?;
+            Self::Put { file, name, description, store } => {
+                let stored = put(client, &file, name, &description, &store).await?;
                 shown(json, &stored, |stored: Stored| stored.key)
             }
-            Self::Get { key, output, range } => {
-                get(client, &key, output.as_deref(), range.as_deref()).await
+            Self::Get { key, output, range, store } => {
+                get(client, &key, output.as_deref(), range.as_deref(), &store).await
             }
-            Self::Stat { key } => client.get("/v1/files/info", &[("key", &key)]).await?.print(),
-            Self::Delete { keys } => delete(client, &keys, json).await,
-            Self::List { prefix } => list(client, &prefix).await,
-            Self::Copy { key, name, description } => {
-                let mut body = json!({"key": key});
+            Self::Stat { key, store } => {
+                let mut query = vec![("key", key.as_str())];
+                query.extend(store.query());
+                client.get("/v1/files/info", &query).await?.print()
+            }
+            Self::Delete { keys, store } => delete(client, &keys, &store, json).await,
+            Self::List { prefix, store } => list(client, &prefix, &store).await,
+            Self::Copy { key, name, description, store } => {
+                let mut body = json!({"key": key, "store": store.store});
                 if let (Some(name), Some(body)) = (&name, body.as_object_mut()) {
                     body.insert("file".to_owned(), description.json(name)?);
                 } else if !description.is_empty() {
@@ -190,13 +227,14 @@ impl Function {
                 let copy = client.post("/v1/files/copy", &body).await?;
                 shown(json, &copy, |stored: Stored| stored.key)
             }
-            Self::DownloadUrl { key, expires } => {
-                let body = json!({"key": key, "expires": expires});
+            Self::DownloadUrl { key, expires, store } => {
+                let body = json!({"key": key, "expires": expires, "store": store.store});
                 let link = client.post("/v1/files/download-url", &body).await?;
                 shown(json, &link, |link: Link| link.url)
             }
-            Self::UploadUrl { name, expires, description } => {
-                let body = json!({"file": description.json(&name)?, "expires": expires});
+            Self::UploadUrl { name, expires, description, store } => {
+                let file = description.json(&name)?;
+                let body = json!({"file": file, "expires": expires, "store": store.store});
                 client.post("/v1/files/upload-url", &body).await?.print()
             }
         }
@@ -221,6 +259,7 @@ async fn put(
     file: &Path,
     name: Option<String>,
     description: &Description,
+    store: &Store,
 ) -> Result<super::client::Answer, Failure> {
     let from_stdin = file.as_os_str() == "-";
     let own = file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -228,6 +267,7 @@ async fn put(
         Failure::other("the file has no name".to_owned(), "give it one with --name NAME")
     })?;
     let mut query = vec![("name", name.as_str()), ("access", description.access())];
+    query.extend(store.query());
     query.extend(description.cache_control.as_deref().map(|text| ("cache_control", text)));
     query.extend(description.metadata.iter().map(|pair| ("meta", pair.as_str())));
     let mut headers = header::HeaderMap::new();
@@ -261,6 +301,7 @@ async fn get(
     key: &str,
     output: Option<&Path>,
     range: Option<&str>,
+    store: &Store,
 ) -> Result<(), Failure> {
     let mut headers = header::HeaderMap::new();
     if let Some(range) = range {
@@ -269,7 +310,8 @@ async fn get(
         })?;
         headers.insert(header::RANGE, value);
     }
-    let query = [("key", key)];
+    let mut query = vec![("key", key)];
+    query.extend(store.query());
     let sent =
         Sent { method: Method::GET, path: CONTENT, query: &query, headers, body: Body::default() };
     let mut response = match client.send_body(sent).await {
@@ -307,10 +349,11 @@ async fn get(
     written
 }
 
-async fn list(client: &Client, prefix: &str) -> Result<(), Failure> {
+async fn list(client: &Client, prefix: &str, store: &Store) -> Result<(), Failure> {
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("prefix", prefix), ("limit", "1000")];
+        query.extend(store.query());
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page: Page = client.get("/v1/files/list", &query).await?.read()?;
         for file in page.files {
@@ -323,8 +366,14 @@ async fn list(client: &Client, prefix: &str) -> Result<(), Failure> {
     }
 }
 
-async fn delete(client: &Client, keys: &[String], json: bool) -> Result<(), Failure> {
-    let answer = client.post("/v1/files/delete", &json!({"keys": keys})).await?;
+async fn delete(
+    client: &Client,
+    keys: &[String],
+    store: &Store,
+    json: bool,
+) -> Result<(), Failure> {
+    let body = json!({"keys": keys, "store": store.store});
+    let answer = client.post("/v1/files/delete", &body).await?;
     if json {
         answer.print()?;
     }

@@ -79,6 +79,9 @@ pub(super) struct New {
     /// What is sent under one key is sent once
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Send it also if it is not known whether its key was sent; it may go out twice
+    #[arg(long, requires = "key")]
+    resend_unknown: bool,
     /// Kept with it, to find it by; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,
@@ -90,7 +93,7 @@ pub(super) struct Filter {
     channel: Option<String>,
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
-    /// pending, success or failure
+    /// pending, success, failure or unknown
     #[arg(long)]
     status: Option<String>,
     /// The id of the provider that took it, or failed last
@@ -131,6 +134,7 @@ struct Encoded {
     attachments: Vec<serde_json::Value>,
     provider_data: Option<Box<RawValue>>,
     idempotency_key: Option<String>,
+    resend_unknown: bool,
     labels: BTreeMap<String, String>,
 }
 
@@ -160,6 +164,7 @@ impl New {
             attachments,
             provider_data: json_of("--provider-data", self.provider_data)?,
             idempotency_key: self.key,
+            resend_unknown: self.resend_unknown,
             labels: self.label.into_iter().collect(),
         })
     }

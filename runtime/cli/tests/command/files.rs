@@ -47,3 +47,35 @@ fn files_go_up_and_down_and_lie_below_the_working_folder() {
     assert_eq!(code, 1);
     assert!(stderr.contains("../x: invalid-argument"), "{stderr}");
 }
+
+#[test]
+fn a_store_that_is_not_the_default_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    for id in ["main", "other"] {
+        std::fs::create_dir(folder.path().join(id)).unwrap();
+        text += &format!(
+            "[[modules.files.providers]]\nid = \"{id}\"\n\
+             grants.folders = [{{ host = \"./{id}\", guest = \"/files\", mode = \"read-write\" }}]\n"
+        );
+    }
+    std::fs::write(folder.path().join("stheno.toml"), text).unwrap();
+    let up = Up::of(stheno().current_dir(folder.path()), &["--config", "stheno.toml"]);
+    let put = ["files.put", "-", "--name", "a", "--store", "other"];
+    let (code, key, stderr) = run(&mut up.call(&put), b"theirs");
+    assert_eq!(code, 0, "{stderr}");
+    let key = String::from_utf8(key).unwrap();
+    let key = key.trim_end();
+    assert!(folder.path().join("other").join(key).exists());
+    assert_eq!(up.called(&["files.get", key, "--store", "other"]), "theirs");
+    assert_eq!(run(&mut up.call(&["files.get", key]), b"").0, 1);
+    let copy = up.called(&["files.copy", key, "--store", "other"]);
+    assert!(up.called(&["files.stat", key, "--store", "other"]).contains("\"size\":6"));
+    assert_eq!(up.called(&["files.list", "", "--store", "other"]).lines().count(), 2);
+    assert_eq!(up.called(&["files.list", ""]), "");
+    up.called(&["files.delete", key, copy.trim_end(), "--store", "other"]);
+    assert_eq!(up.called(&["files.list", "", "--store", "other"]), "");
+    let (code, _, stderr) = run(&mut up.call(&["files.list", "", "--store", "none"]), b"");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("there is none \"none\""), "{stderr}");
+}

@@ -11,4 +11,5 @@ mod call;
 mod check;
 mod files;
 mod stheno;
+mod test;
 mod up;

@@ -367,3 +367,87 @@ fn columns_count_characters_and_a_byte_order_mark_counts_none() {
     let problems = parse("\u{feff}servr = 1").unwrap_err().problems();
     assert_eq!((problems[0].line, problems[0].column), (Some(1), Some(1)));
 }
+
+#[test]
+fn a_grant_of_requests_says_what_may_be_asked() {
+    check(&[
+        (
+            "[modules.cache.grants]\nhttp = «\"api.example.com\"",
+            &[("must be an array", "http = [{ host = \"api.example.com\"")],
+        ),
+        ("[modules.cache.grants]\nhttp = [«{ path = \"/\" }]", &[("no `host`", "host = ")]),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = «\"https://api.example.com/v1\" }]",
+            &[("it is a URL", "write host = \"api.example.com\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = «\"api.example.com:8443\" }]",
+            &[("is not a host", "port = 8443")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = «\"0x7f.1\" }]",
+            &[("ends in a number", "host = ")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = «\"*.com\" }]",
+            &[("top-level domain", "host = ")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", scheme = «\"htps\" }]",
+            &[("no such scheme", "write scheme = \"https\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", port = «0 }]",
+            &[("between 1 and 65535", "port = 8443")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", methods = [«\"post\"] }]",
+            &[("upper-case", "\"POST\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", methods = «[] }]",
+            &[("no method", "methods = [\"GET\", \"POST\"]")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", path = «\"/v1/../\" }]",
+            &[("`..` step", "path = \"/v1/\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"*.a.b\", private = «true }]",
+            &[("for one name", "a grant of its own")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", max_in_flight = «0 }]",
+            &[("between 1 and 10000", "max_in_flight = 64")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", «follow = true }]",
+            &[("no key `follow`", "`host`, `scheme`")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_secret_of_a_request_has_one_place_and_is_never_shown() {
+    check(&[
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", secrets = { authorization = «\"short\" } }]",
+            &[("found everywhere", "authorization = \"Bearer ${API_KEY}\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", secrets = { host = «\"0123456789\" } }]",
+            &[("no request may set this header", "secrets = ")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", secrets = { k = «{ value = \"0123456789\" } } }]",
+            &[("one place", "query = \"api_key\"")],
+        ),
+        (
+            "[modules.cache.grants]\nhttp = [{ host = \"a.b\", scheme = \"http\", secrets = «{ authorization = \"0123456789\" } }]",
+            &[("in the clear", "private = true")],
+        ),
+    ]);
+    let text = "[modules.cache.grants]\nhttp = [{ host = \"a.b\", secrets = { authorization = \" hunter2hunter2\" } }]";
+    let shown = format!("{:?}", miette::Report::new(parse(text).unwrap_err()));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

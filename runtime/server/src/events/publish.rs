@@ -97,7 +97,9 @@ struct Published {
 /// Publish events, all of them or none
 ///
 /// Each is then delivered at least once to every subscription whose pattern
-/// matches.
+/// matches. After 500, 503 and 504 they may be published all the same, unless the
+/// provider is one instance that is not durable: published again, they may be
+/// delivered twice.
 #[utoipa::path(
     post, path = "/v1/events/publish", tag = "events", request_body = NewEvents,
     responses((status = 200, description = "They are accepted.", body = Published), Errors),
@@ -144,6 +146,9 @@ struct Count {
 }
 
 /// Hold events back in a group, all of them or none
+///
+/// After 500, 503 and 504 they may be in the group all the same; staged again, they
+/// may be in it twice. Who must know discards the group and begins anew.
 #[utoipa::path(
     post, path = "/v1/events/groups/stage", tag = "events", request_body = Staged,
     responses((status = 204, description = "They are in the group."), Errors),
@@ -160,7 +165,8 @@ async fn stage(State(api): State<Api>, Json(staged): Json<Staged>) -> Result<Sta
 /// Publish what a group holds
 ///
 /// It is released once, whoever calls at the same moment: the others get 0, as
-/// does who comes after the group has expired or was discarded.
+/// does who comes after the group has expired or was discarded. So it may be tried
+/// again after any error, which then does not say how many events there were.
 #[utoipa::path(
     post, path = "/v1/events/groups/release", tag = "events", request_body = GroupBody,
     responses((status = 200, description = "They are published.", body = Count), Errors),

@@ -17,6 +17,8 @@ use crate::wire::Span;
 pub(super) struct Key {
     /// The key that the upload gave.
     pub(super) key: String,
+    /// The id of the store; without it, the default one.
+    pub(super) store: Option<String>,
 }
 
 /// What is known of a file
@@ -30,9 +32,9 @@ pub(super) struct Key {
 )]
 pub(super) async fn info(
     State(api): State<Api>,
-    Query(Key { key }): Query<Key>,
+    Query(Key { key, store }): Query<Key>,
 ) -> Result<axum::Json<FileBody>, ApiError> {
-    Ok(axum::Json(api.runtime().files().stat(&key).await?.into()))
+    Ok(axum::Json(api.files(store.as_deref())?.stat(&key).await?.into()))
 }
 
 const fn hundred() -> u32 {
@@ -53,6 +55,8 @@ pub(super) struct Listing {
     #[serde(default = "hundred")]
     #[param(required = false)]
     limit: u32,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -72,9 +76,10 @@ pub(super) struct FilePageBody {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(Listing { prefix, cursor, limit }): Query<Listing>,
+    Query(Listing { prefix, cursor, limit, store }): Query<Listing>,
 ) -> Result<axum::Json<FilePageBody>, ApiError> {
-    let page = api.runtime().files().list(&prefix, cursor.as_deref(), limit).await?;
+    let files = api.files(store.as_deref())?;
+    let page = files.list(&prefix, cursor.as_deref(), limit).await?;
     let files = page.files.into_iter().map(FileBody::from).collect();
     Ok(axum::Json(FilePageBody { files, cursor: page.cursor }))
 }
@@ -84,6 +89,8 @@ pub(super) async fn list(
 pub(super) struct FileKeys {
     /// At most 1,000.
     keys: Vec<String>,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -110,9 +117,9 @@ struct DeletedKey {
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
-    Json(FileKeys { keys }): Json<FileKeys>,
+    Json(FileKeys { keys, store }): Json<FileKeys>,
 ) -> Result<axum::Json<Deleted>, ApiError> {
-    let results = api.runtime().files().delete(&keys).await?;
+    let results = api.files(store.as_deref())?.delete(&keys).await?;
     let result = |(key, result): (String, Result<(), stheno::Error>)| DeletedKey {
         key,
         error: result.err().map(|error| ApiError::from(error).detail().clone()),
@@ -128,11 +135,14 @@ pub(super) struct CopyFile {
     /// How to describe the copy; without it, as the first is.
     #[schema(nullable = false)]
     file: Option<NewFileBody>,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 /// Store the body of a file once more
 ///
-/// The copy has a key of its own.
+/// The copy has a key of its own. After 500, 503 and 504 there may be one all the
+/// same; copied again, there are two.
 #[utoipa::path(
     post, path = "/v1/files/copy", tag = "files", operation_id = "copy_file",
     request_body = CopyFile,
@@ -144,9 +154,10 @@ pub(super) struct CopyFile {
 )]
 pub(super) async fn copy(
     State(api): State<Api>,
-    Json(CopyFile { key, file }): Json<CopyFile>,
+    Json(CopyFile { key, file, store }): Json<CopyFile>,
 ) -> Result<axum::Json<FileBody>, ApiError> {
-    let copy = api.runtime().files().copy(&key, file.map(NewFile::from)).await?;
+    let files = api.files(store.as_deref())?;
+    let copy = files.copy(&key, file.map(NewFile::from)).await?;
     Ok(axum::Json(copy.into()))
 }
 
@@ -156,6 +167,8 @@ pub(super) struct DownloadLink {
     key: String,
     /// From 1s to 168h (a week).
     expires: Span,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -176,9 +189,9 @@ pub(super) struct LinkBody {
 )]
 pub(super) async fn download_url(
     State(api): State<Api>,
-    Json(DownloadLink { key, expires: Span(expires) }): Json<DownloadLink>,
+    Json(DownloadLink { key, expires: Span(expires), store }): Json<DownloadLink>,
 ) -> Result<axum::Json<LinkBody>, ApiError> {
-    let url = api.runtime().files().download_url(&key, expires).await?;
+    let url = api.files(store.as_deref())?.download_url(&key, expires).await?;
     Ok(axum::Json(LinkBody { url }))
 }
 
@@ -188,6 +201,8 @@ pub(super) struct UploadLink {
     file: NewFileBody,
     /// From 1s to 168h (a week).
     expires: Span,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -206,8 +221,9 @@ pub(super) struct UploadLinkBody {
 )]
 pub(super) async fn upload_url(
     State(api): State<Api>,
-    Json(UploadLink { file, expires: Span(expires) }): Json<UploadLink>,
+    Json(UploadLink { file, expires: Span(expires), store }): Json<UploadLink>,
 ) -> Result<axum::Json<UploadLinkBody>, ApiError> {
-    let upload = api.runtime().files().upload_url(file.into(), expires).await?;
+    let files = api.files(store.as_deref())?;
+    let upload = files.upload_url(file.into(), expires).await?;
     Ok(axum::Json(UploadLinkBody { key: upload.key, url: upload.url }))
 }

@@ -40,10 +40,10 @@ const SANDBOX: &str = "default-src 'none'; img-src 'self'; media-src 'self'; \
 )]
 pub(super) async fn content(
     State(api): State<Api>,
-    Query(Key { key }): Query<Key>,
+    Query(Key { key, store }): Query<Key>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    answer(api.runtime().files(), &key, &headers, |_| true).await
+    answer(api.files(store.as_deref())?, &key, &headers, |_| true).await
 }
 
 /// Answers with a file, if it is one that `may` be read here; otherwise as if

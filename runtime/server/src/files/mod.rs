@@ -10,11 +10,12 @@ mod upload;
 
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use stheno::{Access, FileInfo, NewFile};
+use stheno::{Access, FileInfo, Files, NewFile};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::error::ApiError;
 use crate::router::Api;
 use crate::wire::{self, Pairs};
 
@@ -34,6 +35,17 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         // Its path is the key and more than one segment, which OpenAPI cannot
         // say.
         .route(open::PLAIN, get(open::plain))
+        .route(open::PLAIN_OF_STORE, get(open::plain_of_store))
+}
+
+impl Api {
+    /// The file store that a call names, or the default one.
+    fn files(&self, store: Option<&str>) -> Result<&Files, ApiError> {
+        match store {
+            None => Ok(self.runtime().files()),
+            Some(id) => Ok(self.runtime().files_of(id)?),
+        }
+    }
 }
 
 /// Who may read a file by its plain URL.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use stheno::{Access, ErrorKind, LinkUse};
+use stheno::{Access, ErrorKind, Files, LinkUse};
 use utoipa::IntoParams;
 
 use super::FileBody;
@@ -18,21 +18,38 @@ use crate::router::Api;
 
 /// The route of plain URLs.
 pub(super) const PLAIN: &str = "/files/{*key}";
+/// The same of a store that is not the default one, or by its id.
+pub(super) const PLAIN_OF_STORE: &str = "/stores/{store}/{*key}";
 const LINK: &str = "/v1/files/link";
 /// The routes that say themselves whom they answer.
-pub(crate) const OPEN: &[&str] = &[PLAIN, LINK];
+pub(crate) const OPEN: &[&str] = &[PLAIN, PLAIN_OF_STORE, LINK];
 
-/// A public file by its plain URL. What is private, or no key at all, is as if
-/// it were not there.
+/// A public file of the default store by its plain URL.
 pub(super) async fn plain(
     State(api): State<Api>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key = uri.path().strip_prefix("/files/").unwrap_or_default();
+    public(api.runtime().files(), key, &headers).await
+}
+
+/// A public file by the plain URL that names its store.
+pub(super) async fn plain_of_store(
+    State(api): State<Api>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let path = uri.path().strip_prefix("/stores/").unwrap_or_default();
+    let (store, key) = path.split_once('/').unwrap_or_default();
+    let files = api.runtime().files_of(store).map_err(|_| missing())?;
+    public(files, key, &headers).await
+}
+
+/// What is private, or no key at all, is as if it were not there.
+async fn public(files: &Files, key: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
     let key = percent_decode_str(key).decode_utf8().map_err(|_| missing())?;
-    let answered =
-        answer(api.runtime().files(), &key, &headers, |info| info.access == Access::Public).await;
+    let answered = answer(files, &key, headers, |info| info.access == Access::Public).await;
     answered.map_err(|error| match error.detail().kind {
         kind if kind == ErrorKind::InvalidArgument.as_str() => missing(),
         _ => error,
@@ -68,7 +85,10 @@ pub(super) async fn read_link(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     match api.runtime().files().redeem(&token)? {
-        LinkUse::Read { key } => answer(api.runtime().files(), &key, &headers, |_| true).await,
+        LinkUse::Read { store, key } => {
+            let files = api.runtime().files_of(&store).map_err(|_| missing())?;
+            answer(files, &key, &headers, |_| true).await
+        }
         LinkUse::Write { .. } => Err(ApiError::denied("the link is to upload, with PUT")),
     }
 }
@@ -93,7 +113,7 @@ pub(super) async fn write_link(
     Query(Link { token }): Query<Link>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<FileBody>), ApiError> {
-    let LinkUse::Write { key, file } = api.runtime().files().redeem(&token)? else {
+    let LinkUse::Write { store: id, key, file } = api.runtime().files().redeem(&token)? else {
         return Err(ApiError::denied("the link is to read, with GET"));
     };
     let sent = content_type(request.headers())?;
@@ -102,7 +122,7 @@ pub(super) async fn write_link(
     {
         return Err(ApiError::invalid(format!("the Content-Type must be {meant}")));
     }
-    let files = api.runtime().files();
+    let files = api.runtime().files_of(&id).map_err(|_| missing())?;
     let put = async |body| files.put_kept(file, &key, body).await;
     let stored = store(&api, request.into_body(), put).await?;
     Ok((StatusCode::CREATED, axum::Json(stored.into())))

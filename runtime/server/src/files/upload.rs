@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use hyper::body::Body as _;
 use serde::Deserialize;
 use stheno::{Error, FileInfo, NewFile};
@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::{AccessBody, FileBody};
 use crate::error::{ApiError, ErrorBody, Errors};
-use crate::extract::{Query, discard};
+use crate::extract::{Query, chunks, discard};
 use crate::router::Api;
 
 #[derive(Deserialize, IntoParams)]
@@ -36,6 +36,8 @@ pub(super) struct Description {
     #[serde(default, rename = "meta")]
     #[param(rename = "meta", style = Form, explode, required = false, example = "order=1001")]
     metadata: Vec<String>,
+    /// The id of the store; without it, the default one.
+    store: Option<String>,
 }
 
 impl Description {
@@ -66,7 +68,8 @@ pub(super) fn content_type(headers: &HeaderMap) -> Result<Option<String>, ApiErr
 ///
 /// The body is the file, of any length up to the server's `max_file`, and the
 /// `Content-Type` header is its type. It gets a key of its own, whatever its
-/// name. If the body does not arrive whole, nothing is stored.
+/// name. If the body does not arrive whole, nothing is stored. After 500, 503 and
+/// 504 it may be stored all the same; stored again, it is there twice.
 #[utoipa::path(
     post, path = "/v1/files", tag = "files", operation_id = "put_file", params(Description),
     request_body(content_type = "application/octet-stream", description = "The file."),
@@ -82,8 +85,8 @@ pub(super) async fn put(
     Query(description): Query<Description>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<FileBody>), ApiError> {
+    let files = api.files(description.store.as_deref())?;
     let file = description.file(request.headers())?;
-    let files = api.runtime().files();
     let stored = store(&api, request.into_body(), async |body| files.put(file, body).await).await?;
     Ok((StatusCode::CREATED, axum::Json(stored.into())))
 }
@@ -102,11 +105,11 @@ where
 {
     let limit = api.config().max_file().get().as_u64();
     if body.size_hint().lower() > limit {
-        discard(body, api.config().max_body().get().as_u64()).await;
+        discard(chunks(api, body), api.config().max_body().get().as_u64()).await;
         return Err(ApiError::too_long_a_file(limit));
     }
     let fault = Fault::default();
-    let stored = put(arriving(body, limit, Arc::clone(&fault))).await;
+    let stored = put(arriving(chunks(api, body), limit, Arc::clone(&fault))).await;
     // The store was told that reading failed; here is why.
     let fault = fault.lock().unwrap_or_else(PoisonError::into_inner).take();
     match fault {
@@ -118,9 +121,13 @@ where
 /// A body as it arrives.
 pub(super) type Arriving = std::pin::Pin<Box<dyn AsyncRead + Send>>;
 
-fn arriving(body: Body, limit: u64, fault: Fault) -> Arriving {
+fn arriving(
+    chunks: impl Stream<Item = Result<Bytes, ApiError>> + Send + 'static,
+    limit: u64,
+    fault: Fault,
+) -> Arriving {
     let mut left = limit;
-    let chunks = body.into_data_stream().map(move |chunk| {
+    let chunks = chunks.map(move |chunk| {
         let failed = match chunk {
             Ok(chunk) => match left.checked_sub(chunk.len() as u64) {
                 Some(rest) => {
@@ -129,7 +136,7 @@ fn arriving(body: Body, limit: u64, fault: Fault) -> Arriving {
                 }
                 None => ApiError::too_long_a_file(limit),
             },
-            Err(error) => ApiError::invalid(format!("the body did not arrive whole: {error}")),
+            Err(error) => error,
         };
         *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
         Err(io::Error::other("the body did not arrive whole"))

@@ -6,7 +6,8 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stheno::config::{
-    ByteSize, FolderGrant, FolderMode, Grants, GuestPath, MaxBody, MaxFile, ServerConfig, Token,
+    ByteSize, Config, FolderGrant, FolderMode, Grants, GuestPath, MaxBody, MaxFile, ModuleName,
+    ServerConfig, Token,
 };
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ async fn start(config: ServerConfig) -> (Server, TempDir) {
     let guest = GuestPath::new("/files").unwrap();
     let mode = FolderMode::ReadWrite;
     grants.add_folder(FolderGrant { host: folder.path().into(), guest, mode }).unwrap();
-    all.modules.files.grants = grants;
+    all.modules.get_mut(ModuleName::Files).grants = grants;
     (Server::with(all, config).await, folder)
 }
 
@@ -258,4 +259,64 @@ async fn results_are_per_key_and_what_is_missing_is_said() {
     let link = json!({"key": key(&stored), "expires": "1m"});
     let response = server.post("/v1/files/download-url", link).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_call_may_name_its_store_and_links_and_urls_keep_it() {
+    let folder = TempDir::new().unwrap();
+    let mut text = String::new();
+    for id in ["main", "other"] {
+        let host = folder.path().join(id);
+        std::fs::create_dir(&host).unwrap();
+        text += &format!(
+            "[[modules.files.providers]]\nid = \"{id}\"\n\
+             grants.folders = [{{ host = {:?}, guest = \"/files\", mode = \"read-write\" }}]\n",
+            host.to_str().unwrap()
+        );
+    }
+    let mut config = Config::parse(&text, "t", folder.path(), &|_| None).unwrap();
+    config.runtime = local().runtime;
+    let server = Server::with(config, ServerConfig::default()).await;
+    let other = ("store", "other");
+    let query = [("name", "a"), ("access", "public"), other];
+    let stored = put(&server, &query, "theirs").await;
+    let key = key(&stored);
+    assert_eq!(stored["url"], format!("http://{}/stores/other/{key}", server.address));
+
+    let theirs = server.get(CONTENT, &[("key", key), other]).await;
+    assert_eq!(theirs.text().await.unwrap(), "theirs");
+    assert_eq!(server.get(CONTENT, &[("key", key)]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(answer(server.get("/v1/files/info", &[("key", key), other]).await).await, stored);
+    let listed = answer(server.get("/v1/files/list", &[("prefix", ""), other]).await).await;
+    assert_eq!(listed["files"], json!([stored]));
+    for (path, status) in [
+        (format!("/stores/other/{key}"), StatusCode::OK),
+        (format!("/stores/main/{key}"), StatusCode::NOT_FOUND),
+        (format!("/stores/none/{key}"), StatusCode::NOT_FOUND),
+        (format!("/files/{key}"), StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(server.get(&path, &[]).await.status(), status, "{path}");
+    }
+    let link = json!({"key": key, "expires": "1m", "store": "other"});
+    let link = server.call("/v1/files/download-url", link).await;
+    let link = link["url"].as_str().unwrap();
+    assert_eq!(reqwest::get(link).await.unwrap().text().await.unwrap(), "theirs");
+    let copy = server.call("/v1/files/copy", json!({"key": key, "store": "other"})).await;
+    let upload = json!({"file": {"name": "b"}, "expires": "1m", "store": "other"});
+    let upload = server.call("/v1/files/upload-url", upload).await;
+    let client = reqwest::Client::new();
+    let sent = client.put(upload["url"].as_str().unwrap()).body("up").send().await.unwrap();
+    assert_eq!(sent.status(), StatusCode::CREATED);
+    let query = [("key", upload["key"].as_str().unwrap()), other];
+    assert_eq!(server.get(CONTENT, &query).await.text().await.unwrap(), "up");
+    let keys = json!({"keys": [key, copy["key"], upload["key"]], "store": "other"});
+    server.call("/v1/files/delete", keys).await;
+    let listed = answer(server.get("/v1/files/list", &[("prefix", ""), other]).await).await;
+    assert_eq!(listed["files"], json!([]));
+
+    let wrong = server.get("/v1/files/list", &[("prefix", ""), ("store", "none")]).await;
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+    let (kind, message) = error(wrong).await;
+    assert_eq!(kind, "invalid-argument");
+    assert_eq!(message, "store: there is none \"none\"; there are: main, other");
 }

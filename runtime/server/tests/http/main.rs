@@ -14,6 +14,7 @@ mod document;
 mod events;
 mod files;
 mod health;
+mod limits;
 mod locking;
 mod notifications;
 mod server;

@@ -10,22 +10,18 @@ use std::time::{Duration, Instant};
 
 use stheno_config::ProviderId;
 use stheno_contracts::Error as Contract;
-use stheno_contracts::analytics as contract;
 use stheno_engine::{AnalyticsModule, Clock, Provider};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::AnalyticsStatus;
+use super::batch::{Batch, Item, UNIT_BYTES, with_text};
 use crate::{Error, ErrorKind};
 
 /// A batch is due with so many items, so many bytes, or after so long.
 const DUE_ITEMS: usize = 256;
 const DUE_BYTES: usize = 256 * 1024;
 const DUE_AFTER: Duration = Duration::from_secs(1);
-/// What the contract allows in one call.
-const MAX_ITEMS: usize = 512;
-const MAX_BYTES: usize = 512 * 1024;
-/// The buffer: so many units of so many bytes.
-const UNIT_BYTES: usize = 256;
+/// The buffer: so many units.
 const UNITS: usize = 64 * 1024;
 /// How long who tracks waits for room, in real time.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
@@ -36,20 +32,6 @@ const STOP: Duration = Duration::from_secs(30);
 const STOP_WAIT: Duration = Duration::from_secs(1);
 /// How many refusals a flush tells of.
 const TOLD: usize = 5;
-
-/// What waits to be handed over.
-#[derive(Clone)]
-pub(super) enum Item {
-    Event(contract::Event),
-    Identity(contract::Identity),
-}
-
-/// Items of one kind, in their order.
-#[derive(Clone)]
-enum Batch {
-    Events(Arc<Vec<contract::Event>>),
-    Identities(Arc<Vec<contract::Identity>>),
-}
 
 pub(super) struct Lane {
     id: ProviderId,
@@ -264,7 +246,7 @@ impl Lane {
     async fn send(&self, hand: &mut Hand) {
         let next = hand.batches.pop_front().or_else(|| self.lock().take());
         let Some(batch) = next else { return };
-        let Err(error) = self.call(&batch).await else {
+        let Err(error) = batch.hand_over(&self.provider).await else {
             hand.wait = FIRST_WAIT;
             hand.again = None;
             self.lock().failing = false;
@@ -309,27 +291,6 @@ impl Lane {
     fn done(&self, batch: &Batch) {
         self.lock().done += batch.len() as u64;
         self.room.add_permits(batch.units());
-    }
-
-    async fn call(&self, batch: &Batch) -> Result<(), Contract> {
-        match batch {
-            Batch::Events(events) => {
-                let events = Arc::clone(events);
-                let tracked = self.provider.call(move |guest| {
-                    Box::pin(async move { guest.module.call_track(guest.store, &events).await })
-                });
-                tracked.await
-            }
-            Batch::Identities(identities) => {
-                let identities = Arc::clone(identities);
-                let identified = self.provider.call(move |guest| {
-                    Box::pin(
-                        async move { guest.module.call_identify(guest.store, &identities).await },
-                    )
-                });
-                identified.await
-            }
-        }
     }
 
     /// Has the provider write out, for those who wait for it.
@@ -393,122 +354,8 @@ impl State {
 
     /// The next items of one kind, within the contract's limits.
     fn take(&mut self) -> Option<Batch> {
-        let events = matches!(self.queue.front()?, Item::Event(_));
-        let (mut count, mut bytes) = (0, 0);
-        for item in self.queue.iter().take(MAX_ITEMS) {
-            let more = bytes + item.bytes();
-            if matches!(item, Item::Event(_)) != events || (count > 0 && more > MAX_BYTES) {
-                break;
-            }
-            bytes = more;
-            count += 1;
-        }
+        let (batch, bytes) = Batch::take(&mut self.queue)?;
         self.bytes = self.bytes.saturating_sub(bytes);
-        let items = self.queue.drain(..count);
-        Some(if events {
-            let event = |item| match item {
-                Item::Event(event) => Some(event),
-                Item::Identity(_) => None,
-            };
-            Batch::Events(Arc::new(items.filter_map(event).collect()))
-        } else {
-            let identity = |item| match item {
-                Item::Event(_) => None,
-                Item::Identity(identity) => Some(identity),
-            };
-            Batch::Identities(Arc::new(items.filter_map(identity).collect()))
-        })
-    }
-}
-
-/// About how much an item takes, in bytes.
-fn weight(texts: [Option<&String>; 3], group: Option<&contract::Group>) -> usize {
-    128 + texts.into_iter().flatten().map(String::len).sum::<usize>()
-        + group.map_or(0, |group| group.kind.len() + group.id.len())
-}
-
-fn event_bytes(event: &contract::Event) -> usize {
-    let texts = [Some(&event.name), event.actor.as_ref(), event.properties.as_ref()];
-    weight(texts, event.group.as_ref())
-}
-
-fn identity_bytes(identity: &contract::Identity) -> usize {
-    let texts = [identity.actor.as_ref(), identity.properties.as_ref(), None];
-    weight(texts, identity.group.as_ref())
-}
-
-impl Item {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Event(event) => event_bytes(event),
-            Self::Identity(identity) => identity_bytes(identity),
-        }
-    }
-
-    fn units(&self) -> usize {
-        self.bytes().div_ceil(UNIT_BYTES)
-    }
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        match self {
-            Self::Events(events) => events.len(),
-            Self::Identities(identities) => identities.len(),
-        }
-    }
-
-    fn units(&self) -> usize {
-        let units = |bytes: usize| bytes.div_ceil(UNIT_BYTES);
-        match self {
-            Self::Events(all) => all.iter().map(|event| units(event_bytes(event))).sum(),
-            Self::Identities(all) => {
-                all.iter().map(|identity| units(identity_bytes(identity))).sum()
-            }
-        }
-    }
-
-    fn singles(&self) -> Vec<Self> {
-        match self {
-            Self::Events(all) => {
-                all.iter().map(|event| Self::Events(Arc::new(vec![event.clone()]))).collect()
-            }
-            Self::Identities(all) => all
-                .iter()
-                .map(|identity| Self::Identities(Arc::new(vec![identity.clone()])))
-                .collect(),
-        }
-    }
-
-    /// The error with what it was about.
-    fn told(&self, id: &ProviderId, error: &Contract) -> Contract {
-        let what = match self {
-            Self::Events(all) => all.first().map(|event| format!("track {:?}", event.name)),
-            Self::Identities(all) => all.first().map(|identity| {
-                let group = identity.group.as_ref().map(|group| &group.id);
-                format!("identify {:?}", group.or(identity.actor.as_ref()).map_or("", |id| id))
-            }),
-        };
-        let what = what.unwrap_or_default();
-        let others = match self.len() {
-            0 | 1 => String::new(),
-            more => format!(" and {} more", more - 1),
-        };
-        with_text(error, format!("{id} could not {what}{others}: {}", error.message()))
-    }
-}
-
-/// The same error with another text.
-fn with_text(error: &Contract, text: String) -> Contract {
-    match error {
-        Contract::NotFound(_) => Contract::NotFound(text),
-        Contract::Conflict(_) => Contract::Conflict(text),
-        Contract::InvalidArgument(_) => Contract::InvalidArgument(text),
-        Contract::Denied(_) => Contract::Denied(text),
-        Contract::Timeout(_) => Contract::Timeout(text),
-        Contract::Unavailable(_) => Contract::Unavailable(text),
-        Contract::LostLease(_) => Contract::LostLease(text),
-        Contract::Unsupported(_) => Contract::Unsupported(text),
-        Contract::Internal(_) => Contract::Internal(text),
+        Some(batch)
     }
 }

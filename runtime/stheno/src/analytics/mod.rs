@@ -1,6 +1,7 @@
 //! The analytics module, as an app uses it.
 
 mod args;
+mod batch;
 mod lane;
 
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use stheno_engine::{AnalyticsModule, Clock, Provider};
 use crate::events::door::Door;
 use crate::ids::Ids;
 use crate::{Error, ErrorKind, JsonObject};
-use lane::{Item, Lane};
+use batch::Item;
+use lane::Lane;
 
 pub use args::{ActorGroup, Identify, Track};
 

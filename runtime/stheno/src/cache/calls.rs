@@ -122,7 +122,7 @@ async fn get(
 ) -> Result<Values, Contract> {
     let asked = keys.borrow().len();
     let values = provider
-        .call(move |guest| {
+        .call_carried(move |guest| {
             Box::pin(async move { guest.module.call_get(guest.store, keys.borrow()).await })
         })
         .await?;
@@ -142,7 +142,7 @@ async fn set(
     entries: impl Borrow<Vec<Entry>> + Send + 'static,
 ) -> Result<(), Contract> {
     provider
-        .call(move |guest| {
+        .call_carried(move |guest| {
             Box::pin(async move { guest.module.call_set(guest.store, entries.borrow()).await })
         })
         .await

@@ -44,7 +44,7 @@ impl PublishBatch {
     }
 
     async fn publish(&self, messages: Arc<Vec<Message>>) -> Result<Ids, Error> {
-        let published = self.provider.call(move |guest| {
+        let published = self.provider.call_carried(move |guest| {
             Box::pin(async move { guest.module.call_publish(guest.store, &messages).await })
         });
         let ids = published.await?;

@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod batch;
 mod calls;
 pub(crate) mod door;
+mod publish;
 mod subscriber;
 mod worker;
 
@@ -20,11 +21,8 @@ use calls::Calls;
 use subscriber::Registry;
 
 pub use args::{MAX_DATA_BYTES, NewEvent};
+pub use publish::{Group, Publish};
 pub use subscriber::{Failure, Subscribe, Subscriber};
-
-/// How long a group is kept after the last event was staged in it, unless said
-/// otherwise.
-const GROUP_TTL: Duration = Duration::from_secs(600);
 
 /// The events, cheap to clone.
 ///
@@ -230,7 +228,7 @@ impl Events {
     /// have been published all the same, unless the provider is one instance
     /// that is not durable: publishing it again may then deliver it twice.
     pub fn publish<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Publish<'_> {
-        Publish { events: self, event: NewEvent::json(name, data) }
+        Publish::new(self, NewEvent::json(name, data))
     }
 
     /// Publishes all of these events or none, and gives their ids in the same
@@ -250,7 +248,7 @@ impl Events {
     /// The group called `id`: events that are held back until it is released.
     #[must_use]
     pub fn group(&self, id: impl Into<String>) -> Group {
-        Group { events: self.clone(), id: id.into(), ttl: GROUP_TTL }
+        Group::new(self.clone(), id.into())
     }
 
     /// Has `handler` called for every event that matches `pattern`, at least
@@ -436,123 +434,5 @@ impl Events {
     /// Ends all subscribers after the events they have begun.
     pub(crate) async fn stop(&self) {
         self.registry.stop_all(&self.calls).await;
-    }
-}
-
-/// An event about to be published: await it.
-#[must_use = "nothing is published until it is awaited"]
-pub struct Publish<'a> {
-    events: &'a Events,
-    event: Result<NewEvent, Error>,
-}
-
-impl Publish<'_> {
-    fn with(mut self, set: impl FnOnce(&mut NewEvent)) -> Self {
-        if let Ok(event) = &mut self.event {
-            set(event);
-        }
-        self
-    }
-
-    /// Holds the event back before its first delivery.
-    pub fn delay(self, delay: Duration) -> Self {
-        self.with(|event| event.delay = delay)
-    }
-
-    /// 1 (first) to 2,097,152 (last); 100 if not said.
-    pub fn priority(self, priority: u32) -> Self {
-        self.with(|event| event.priority = Some(priority))
-    }
-
-    /// How many times a subscription may fail the event, at least 1.
-    pub fn attempts(self, attempts: u32) -> Self {
-        self.with(|event| event.attempts = Some(attempts))
-    }
-
-    /// The wait after the first failure, which doubles with each, and the
-    /// longest wait.
-    pub fn backoff(self, initial: Duration, max: Duration) -> Self {
-        self.with(|event| event.backoff = Some((initial, max)))
-    }
-
-    /// Adds a pair that travels with the event.
-    pub fn metadata(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.with(|event| event.metadata.push((key.into(), value.into())))
-    }
-}
-
-impl<'a> IntoFuture for Publish<'a> {
-    type Output = Result<String, Error>;
-    type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let message = self.event?.checked()?;
-            let mut ids = self.events.calls.publish(vec![message]).await?;
-            ids.pop().ok_or_else(|| Error::new(ErrorKind::Internal, "the provider gave no id"))
-        })
-    }
-}
-
-/// Events that are published together or not at all.
-#[derive(Clone)]
-pub struct Group {
-    events: Events,
-    id: String,
-    ttl: Duration,
-}
-
-impl Group {
-    /// How long the group is kept after the last event was staged in it; ten
-    /// minutes if not said. What it holds is then gone.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// Holds events back in the group, all of them or none.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Events::publish`].
-    pub async fn stage(&self, events: Vec<NewEvent>) -> Result<(), Error> {
-        let id = args::name("group", &self.id)?;
-        let ttl = args::at_least_a_moment("ttl", self.ttl)?;
-        let messages = args::checked(events)?;
-        if messages.is_empty() {
-            return Ok(());
-        }
-        self.events.calls.stage(id, ttl, messages).await
-    }
-
-    /// Publishes what the group holds, and says how many events that were. It
-    /// is released once, whoever calls at the same moment: the others get 0, as
-    /// does who comes after the group has expired or was discarded.
-    ///
-    /// # Errors
-    ///
-    /// What the provider says; then nothing was published.
-    pub async fn release(&self) -> Result<u64, Error> {
-        self.events.calls.release(args::name("group", &self.id)?).await
-    }
-
-    /// Forgets what the group holds, and says how many events that were.
-    ///
-    /// # Errors
-    ///
-    /// What the provider says.
-    pub async fn discard(&self) -> Result<u64, Error> {
-        self.discard_named(Vec::new()).await
-    }
-
-    /// Forgets the events with these names, or all if there is none among them.
-    ///
-    /// # Errors
-    ///
-    /// What the provider says.
-    pub async fn discard_named(&self, names: Vec<String>) -> Result<u64, Error> {
-        args::at_most("names", names.len())?;
-        self.events.calls.discard(args::name("group", &self.id)?, names).await
     }
 }

@@ -1,6 +1,6 @@
 //! Links to files that this host serves itself.
 //!
-//! A link carries what it allows (method, key, when it ends, and for an upload
+//! A link carries what it allows (method, store, key, when it ends, and for an upload
 //! the whole description) and an HMAC-SHA-256 over all of that. Nothing is kept
 //! about it anywhere: whoever has the secret can check it. The secret is the
 //! host's: it is made at the start or comes from the config, and neither a
@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind};
 
 /// What is signed begins with this, so that no other use of the secret can give
 /// a signature that fits.
-const PURPOSE: &[u8] = b"stheno file link 1\n";
+const PURPOSE: &[u8] = b"stheno file link 2\n";
 /// Beyond what any link has.
 const TOKEN_BYTES: usize = 128 * 1024;
 /// Unreserved characters stay; `/` parts segments and stays too.
@@ -73,11 +73,15 @@ impl fmt::Debug for LinkKeys {
 pub enum LinkUse {
     /// Read this file.
     Read {
+        /// The store that it is in.
+        store: String,
         /// Its key.
         key: String,
     },
     /// Upload this file.
     Write {
+        /// The store that it goes to.
+        store: String,
         /// The key that was kept for it.
         key: String,
         /// How it was described when the link was made.
@@ -90,6 +94,7 @@ pub enum LinkUse {
 struct Claims {
     /// `GET` (and HEAD) or `PUT`.
     method: String,
+    store: String,
     key: String,
     /// When it ends, in milliseconds since 1970.
     expires: u64,
@@ -124,22 +129,28 @@ impl Links {
         self.base.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The plain URL of a public file.
-    pub(super) fn public(&self, key: &str) -> String {
-        format!("{}/files/{}", self.base(), utf8_percent_encode(key, SEGMENTS))
+    /// The plain URL of a public file of this store; of the default one if none
+    /// is named.
+    pub(super) fn public(&self, store: Option<&str>, key: &str) -> String {
+        let (base, key) = (self.base(), utf8_percent_encode(key, SEGMENTS));
+        match store {
+            None => format!("{base}/files/{key}"),
+            Some(store) => format!("{base}/stores/{store}/{key}"),
+        }
     }
 
-    pub(super) fn read(&self, key: String, expires_ms: u64) -> Result<String, Error> {
-        self.url("GET", key, None, expires_ms)
+    pub(super) fn read(&self, store: &str, key: String, expires_ms: u64) -> Result<String, Error> {
+        self.url("GET", store, key, None, expires_ms)
     }
 
     pub(super) fn write(
         &self,
+        store: &str,
         key: String,
         file: NewFile,
         expires_ms: u64,
     ) -> Result<String, Error> {
-        self.url("PUT", key, Some(file), expires_ms)
+        self.url("PUT", store, key, Some(file), expires_ms)
     }
 
     fn now_ms(&self) -> u64 {
@@ -156,12 +167,14 @@ impl Links {
     fn url(
         &self,
         method: &str,
+        store: &str,
         key: String,
         file: Option<NewFile>,
         expires_ms: u64,
     ) -> Result<String, Error> {
         let expires = self.now_ms().saturating_add(expires_ms);
-        let claims = Claims { method: method.to_owned(), key, expires, file };
+        let (method, store) = (method.to_owned(), store.to_owned());
+        let claims = Claims { method, store, key, expires, file };
         let claims = serde_json::to_vec(&claims)
             .map_err(|error| Error::new(ErrorKind::Internal, format!("a link: {error}")))?;
         let claims = BASE64_URL_SAFE_NO_PAD.encode(claims);
@@ -182,9 +195,10 @@ impl Links {
         if self.now_ms() >= claims.expires {
             return Err(refused());
         }
-        match (claims.method.as_str(), claims.file) {
-            ("GET", None) => Ok(LinkUse::Read { key: claims.key }),
-            ("PUT", Some(file)) => Ok(LinkUse::Write { key: claims.key, file }),
+        let Claims { method, store, key, file, .. } = claims;
+        match (method.as_str(), file) {
+            ("GET", None) => Ok(LinkUse::Read { store, key }),
+            ("PUT", Some(file)) => Ok(LinkUse::Write { store, key, file }),
             _ => Err(refused()),
         }
     }
@@ -212,12 +226,12 @@ mod tests {
     fn a_link_allows_what_it_was_made_for_until_it_expires() {
         let (links, hand) = links(1);
         let file = NewFile::new("a/b c.txt").public().metadata("k", "v");
-        let read = links.read("a/b c.txt".into(), 2_000).unwrap();
-        let write = links.write("k".into(), file.clone(), 3_000).unwrap();
-        let key = "a/b c.txt".to_owned();
-        assert_eq!(links.redeem(token(&read)).unwrap(), LinkUse::Read { key });
-        let key = "k".to_owned();
-        assert_eq!(links.redeem(token(&write)).unwrap(), LinkUse::Write { key, file });
+        let read = links.read("a", "a/b c.txt".into(), 2_000).unwrap();
+        let write = links.write("b", "k".into(), file.clone(), 3_000).unwrap();
+        let (store, key) = ("a".to_owned(), "a/b c.txt".to_owned());
+        assert_eq!(links.redeem(token(&read)).unwrap(), LinkUse::Read { store, key });
+        let (store, key) = ("b".to_owned(), "k".to_owned());
+        assert_eq!(links.redeem(token(&write)).unwrap(), LinkUse::Write { store, key, file });
         hand.advance(Duration::from_millis(1_999));
         assert!(links.redeem(token(&read)).is_ok());
         hand.advance(Duration::from_millis(1));
@@ -228,7 +242,7 @@ mod tests {
     #[test]
     fn no_byte_of_a_link_can_be_changed() {
         let (links, _hand) = links(1);
-        let url = links.read("secret.txt".into(), 60_000).unwrap();
+        let url = links.read("a", "secret.txt".into(), 60_000).unwrap();
         let token = token(&url);
         for at in 0..token.len() {
             for other in ['A', 'B', 'w', '.', '-'] {
@@ -249,7 +263,7 @@ mod tests {
     fn another_secret_signs_other_links() {
         let (ours, _hand) = links(1);
         let (theirs, _hand) = links(2);
-        let url = theirs.read("k".into(), 60_000).unwrap();
+        let url = theirs.read("a", "k".into(), 60_000).unwrap();
         assert!(ours.redeem(token(&url)).is_err());
         assert!(theirs.redeem(token(&url)).is_ok());
     }
@@ -257,7 +271,7 @@ mod tests {
     #[test]
     fn claims_that_nobody_signed_are_refused() {
         let (links, _hand) = links(1);
-        let claims = r#"{"method":"GET","key":"k","expires":18446744073709551615}"#;
+        let claims = r#"{"method":"GET","store":"a","key":"k","expires":18446744073709551615}"#;
         let claims = BASE64_URL_SAFE_NO_PAD.encode(claims);
         for mac in ["", "AAAA", &BASE64_URL_SAFE_NO_PAD.encode([0; 32])] {
             assert!(links.redeem(&format!("{claims}.{mac}")).is_err(), "{mac}");
@@ -275,7 +289,9 @@ mod tests {
             ("a b/c&d=e?f#g%h+i.txt", "a%20b/c%26d%3De%3Ff%23g%25h%2Bi.txt"),
             ("ü/请.png", "%C3%BC/%E8%AF%B7.png"),
         ] {
-            assert_eq!(links.public(key), format!("https://example.com/files/{url}"));
+            assert_eq!(links.public(None, key), format!("https://example.com/files/{url}"));
+            let other = links.public(Some("b"), key);
+            assert_eq!(other, format!("https://example.com/stores/b/{url}"));
         }
     }
 

@@ -7,13 +7,15 @@
 mod args;
 mod body;
 mod links;
+mod stores;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use stheno_config::ProviderId;
 use stheno_contracts::body::Reader;
 use stheno_contracts::files as contract;
-use stheno_engine::{Clock, FilesModule, Provider};
+use stheno_engine::{FilesModule, Provider};
 use tokio::io::AsyncRead;
 
 use crate::Error;
@@ -25,9 +27,11 @@ pub use body::Download;
 pub(crate) use links::LinkKeys;
 pub use links::LinkUse;
 
+pub(crate) use stores::{Stores, Target};
+
 use links::Links;
 
-/// The files, cheap to clone.
+/// The files of one store, cheap to clone.
 ///
 /// ```no_run
 /// # async fn example(files: stheno::Files) -> Result<(), Box<dyn std::error::Error>> {
@@ -47,8 +51,12 @@ use links::Links;
 pub struct Files(Arc<Inner>);
 
 struct Inner {
+    id: ProviderId,
+    /// Whether calls that name no store come here.
+    is_default: bool,
     provider: Provider<FilesModule>,
-    links: Links,
+    /// Those of all stores: one link says itself which it is for.
+    links: Arc<Links>,
 }
 
 /// A stored file.
@@ -96,8 +104,10 @@ pub struct UploadUrl {
 }
 
 impl Files {
-    pub(crate) fn new(provider: Provider<FilesModule>, keys: LinkKeys, clock: Clock) -> Self {
-        Self(Arc::new(Inner { provider, links: Links::new(keys, clock) }))
+    /// What the config calls this store.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.id.as_str()
     }
 
     pub(crate) fn provider(&self) -> &Provider<FilesModule> {
@@ -332,7 +342,7 @@ impl Files {
         });
         match link.await? {
             contract::Link::Url(url) => Ok(url),
-            contract::Link::Hosted => self.0.links.read(key, expires_ms),
+            contract::Link::Hosted => self.0.links.read(self.id(), key, expires_ms),
         }
     }
 
@@ -353,13 +363,15 @@ impl Files {
         let contract::Upload { key, link } = upload.await?;
         let url = match link {
             contract::Link::Url(url) => url,
-            contract::Link::Hosted => self.0.links.write(key.clone(), file, expires_ms)?,
+            contract::Link::Hosted => {
+                self.0.links.write(self.id(), key.clone(), file, expires_ms)?
+            }
         };
         Ok(UploadUrl { key, url })
     }
 
-    /// What the token of one of this runtime's links allows, if it is genuine
-    /// and has not expired. It is compared in a time that tells nothing of it.
+    /// What the token of one of this runtime's links allows and in which of its
+    /// stores, if it is genuine and has not expired. It is compared in a time that tells nothing of it.
     ///
     /// # Errors
     ///
@@ -368,8 +380,8 @@ impl Files {
         self.0.links.redeem(token)
     }
 
-    /// Says at which URL this runtime is being served, for the URLs of its
-    /// files; a `server.public_url` in the config stands over it.
+    /// Says at which URL this runtime is being served, for the URLs of the files
+    /// of all its stores; a `server.public_url` in the config stands over it.
     pub fn served_at(&self, base: &str) {
         self.0.links.served_at(base);
     }
@@ -385,7 +397,10 @@ impl Files {
         let url = match (access, info.url) {
             (Access::Private, _) => None,
             (Access::Public, Some(url)) => Some(url),
-            (Access::Public, None) => Some(self.0.links.public(&info.key)),
+            (Access::Public, None) => {
+                let store = (!self.0.is_default).then(|| self.id());
+                Some(self.0.links.public(store, &info.key))
+            }
         };
         let modified = Duration::from_millis(info.modified_ms);
         Ok(FileInfo {

@@ -50,6 +50,10 @@ pub struct NewNotification {
     pub provider_data: Option<JsonObject>,
     /// What is sent under one key is sent once. 1 to 1,024 bytes.
     pub idempotency_key: Option<String>,
+    /// Sends it also if its key was being sent when a process ended
+    /// ([`NotificationStatus::Unknown`](crate::NotificationStatus::Unknown)): it
+    /// may then go out twice.
+    pub resend_unknown: bool,
     /// Pairs that the record keeps and can be found by: at most 16, of 4 KiB
     /// together. The provider does not see them.
     pub labels: Labels,
@@ -123,6 +127,7 @@ impl NewNotification {
             attachments: Vec::new(),
             provider_data: None,
             idempotency_key: None,
+            resend_unknown: false,
             labels: Vec::new(),
         }
     }
@@ -131,6 +136,13 @@ impl NewNotification {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// The same, to be sent also if it is not known whether its key was sent.
+    #[must_use]
+    pub fn resend_unknown(mut self) -> Self {
+        self.resend_unknown = true;
         self
     }
 
@@ -149,6 +161,7 @@ pub(super) struct Checked {
     pub(super) channel: Channel,
     pub(super) message: contract::Message,
     pub(super) key: Option<String>,
+    pub(super) resend_unknown: bool,
     pub(super) labels: Labels,
 }
 
@@ -190,7 +203,13 @@ impl Checked {
             attachments,
             provider_data: new.provider_data.map(JsonObject::into_string),
         };
-        Ok(Self { channel, message, key: new.idempotency_key, labels: new.labels })
+        Ok(Self {
+            channel,
+            message,
+            key: new.idempotency_key,
+            resend_unknown: new.resend_unknown,
+            labels: new.labels,
+        })
     }
 }
 

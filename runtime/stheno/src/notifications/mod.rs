@@ -8,12 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use stheno_config::{ProviderId, Routes};
+use stheno_config::{ProviderId, RecordsFile, Routes};
 use stheno_contracts::notifications as contract;
 use stheno_engine::{Clock, NotificationsModule, Provider};
 
 use crate::{Error, ErrorKind, Events, JsonObject};
 use args::MAX_ITEMS;
+use records::{Durable, InMemory, Records};
 use send::Sender;
 
 pub use args::{
@@ -33,11 +34,19 @@ pub type Labels = Vec<(String, String)>;
 /// Every notification leaves a record, which becomes `success` only when a
 /// provider has given a receipt. Content, attachments and provider data are not
 /// in it. What is sent under an idempotency key is sent once: a second time
-/// gives the record of the first, also within a batch and at the same moment;
-/// after a failure it is sent again, in the same record.
+/// gives the record of the first, also within a batch, at the same moment, and
+/// after a restart where the records are in a file; after a failure it is sent
+/// again, in the same record.
 ///
-/// Records are kept in memory for now: the newest 10,000, of 64 MiB together. A
-/// key is known as long as its record.
+/// Where the config names no file for the records, the newest 10,000 of 64 MiB
+/// together are in memory and end with the process. In a file they are kept for
+/// `retention` and within `max_size`. A key is known as long as its record.
+///
+/// What a process was sending when it died is [`NotificationStatus::Unknown`]: it
+/// may have gone out or not. Its key is `conflict` from then on, unless the caller
+/// says that it is to be sent all the same
+/// ([`NewNotification::resend_unknown`]), or the one provider that serves its
+/// channel has the feature `idempotent`, with which nothing goes out twice.
 ///
 /// With each come events through the events module, as JSON with `id`,
 /// `channel`, `status`, `provider`, `external_id` and `error`:
@@ -89,6 +98,9 @@ pub enum NotificationStatus {
     Success,
     /// No provider has.
     Failure,
+    /// Its process ended, or the disk of the records failed, while it was being
+    /// sent: it may have gone out.
+    Unknown,
 }
 
 impl NotificationStatus {
@@ -99,6 +111,7 @@ impl NotificationStatus {
             Self::Pending => "pending",
             Self::Success => "success",
             Self::Failure => "failure",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -143,7 +156,8 @@ impl NotificationFilter {
 /// Some of the notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationPage {
-    /// The newest first.
+    /// The newest first. Where few of many match there may be fewer than asked
+    /// for, or none, and more to come.
     pub items: Vec<Notification>,
     /// Give it as `after` for the next page; none after the last.
     pub next: Option<String>,
@@ -252,8 +266,8 @@ pub(crate) struct Target {
 }
 
 impl Notifications {
-    pub(crate) fn new(targets: Vec<Target>, events: Events, clock: Clock) -> Self {
-        Self(Arc::new(Sender::new(targets, events, clock)))
+    pub(crate) fn new(targets: Vec<Target>, records: Kept, events: Events, clock: Clock) -> Self {
+        Self(Arc::new(Sender::new(targets, records.0, events, clock)))
     }
 
     pub(crate) fn targets(&self) -> &[Target] {
@@ -266,8 +280,9 @@ impl Notifications {
     /// # Errors
     ///
     /// `invalid-argument` for what is out of bounds, `conflict` for a key that
-    /// stands for another channel or recipient, `unavailable` once the runtime
-    /// stops: then there is no record. `not-found` if no provider serves the
+    /// stands for another channel or recipient or of which it is not known whether
+    /// it was sent, `unavailable` once the runtime stops: then there is no record,
+    /// or it stays as it is. `not-found` if no provider serves the
     /// channel, and what the provider said: then the record is a failure, and
     /// the error names its id.
     pub async fn send(&self, notification: NewNotification) -> Result<Notification, Error> {
@@ -358,6 +373,28 @@ impl Notifications {
     }
 }
 
+/// Where records are kept.
+pub(crate) struct Kept(Box<dyn Records>);
+
+impl Kept {
+    /// In memory, or in this file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, is open elsewhere, or is something else.
+    pub(crate) async fn open(file: Option<&RecordsFile>, clock: Clock) -> Result<Self, Error> {
+        Ok(Self(match file {
+            None => Box::new(InMemory::new()),
+            Some(file) => Box::new(Durable::open(file, clock).await?),
+        }))
+    }
+}
+
+/// The moment so long after 1970.
+fn at(unix: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(unix).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 fn page(max: u32) -> Result<u32, Error> {
     if max == 0 || max as usize > MAX_ITEMS {
         return Err(Error::invalid(format!("max is {max}, must be 1 to {MAX_ITEMS}")));
@@ -401,6 +438,7 @@ impl From<contract::Kept> for OutboxMessage {
             attachments: Vec::new(),
             provider_data: object(provider_data),
             idempotency_key: None,
+            resend_unknown: false,
             labels: Vec::new(),
         };
         let attachments = kept.attachments.into_iter().map(|attachment| OutboxAttachment {
@@ -414,9 +452,7 @@ impl From<contract::Kept> for OutboxMessage {
         });
         Self {
             external_id: kept.external_id,
-            sent: SystemTime::UNIX_EPOCH
-                .checked_add(Duration::from_millis(kept.sent_ms))
-                .unwrap_or(SystemTime::UNIX_EPOCH),
+            sent: at(Duration::from_millis(kept.sent_ms)),
             id,
             message,
             attachments: attachments.collect(),

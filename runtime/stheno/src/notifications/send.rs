@@ -18,12 +18,14 @@ use stheno_engine::Clock;
 use tokio::sync::watch;
 
 use super::args::Checked;
-use super::records::{Begun, InMemory, Outcome, Records};
+use super::records::{Begun, Outcome, Records};
 use super::{Notification, NotificationStatus, Target};
 use crate::events::door::Door;
 use crate::ids::Ids;
 use crate::{Error, ErrorKind, Events, JsonObject, NewEvent};
 
+/// The feature of a provider that hands over one id once.
+const IDEMPOTENT: &str = "idempotent";
 /// How many of a batch are sent at the same time.
 const AT_ONCE: usize = 32;
 /// The longest external id that is kept.
@@ -90,10 +92,15 @@ pub(super) fn distinct(all: Vec<Checked>) -> Result<Distinct, Error> {
 }
 
 impl Sender {
-    pub(super) fn new(targets: Vec<Target>, events: Events, clock: Clock) -> Self {
+    pub(super) fn new(
+        targets: Vec<Target>,
+        records: Box<dyn Records>,
+        events: Events,
+        clock: Clock,
+    ) -> Self {
         Self {
             targets,
-            records: Box::new(InMemory::new()),
+            records,
             flights: Mutex::default(),
             events,
             clock,
@@ -197,7 +204,8 @@ impl Sender {
 
     /// Records, sends, records again.
     async fn fly(&self, checked: Checked) -> (Result<Notification, Error>, Option<News>) {
-        let Checked { channel, mut message, key, labels } = checked;
+        let Checked { channel, mut message, key, resend_unknown, labels } = checked;
+        let resend = resend_unknown || self.sends_once(channel.as_str());
         let now = self.now();
         let new = Notification {
             id: format!("ntf_{}", self.ids.next()),
@@ -215,7 +223,7 @@ impl Sender {
             created: now,
             updated: now,
         };
-        let (record, created) = match self.records.begin(new).await {
+        let (record, created) = match self.records.begin(new, resend).await {
             Ok(Begun::Sent(record)) => return (Ok(record), None),
             Ok(Begun::New(record)) => (record.clone(), Some(record)),
             Ok(Begun::Again(record)) => (record, None),
@@ -255,16 +263,10 @@ impl Sender {
         channel: &str,
         message: contract::Message,
     ) -> Result<(String, Option<String>), (Option<String>, Error)> {
-        let named =
-            |target: &&Target| target.routes.channels.iter().any(|own| own.as_str() == channel);
-        let mut targets: Vec<&Target> = self.targets.iter().filter(named).collect();
-        if targets.is_empty() {
-            targets.extend(self.targets.iter().filter(|target| target.routes.default));
-        }
         let message = Arc::new(message);
         let mut told = Vec::new();
         let mut last = (None, ErrorKind::NotFound);
-        for target in targets {
+        for target in self.serving(channel) {
             let message = Arc::clone(&message);
             let sent = target.provider.call(move |guest| {
                 Box::pin(async move { guest.module.call_send(guest.store, &message).await })
@@ -287,6 +289,29 @@ impl Sender {
         Err((provider, Error::new(kind, text)))
     }
 
+    /// The channel's providers, in their order.
+    fn serving(&self, channel: &str) -> Vec<&Target> {
+        let named =
+            |target: &&Target| target.routes.channels.iter().any(|own| own.as_str() == channel);
+        let mut targets: Vec<&Target> = self.targets.iter().filter(named).collect();
+        if targets.is_empty() {
+            targets.extend(self.targets.iter().filter(|target| target.routes.default));
+        }
+        targets
+    }
+
+    /// Whether a message with the same id goes out once, however often it is
+    /// handed over. Of several providers nobody knows which one had it.
+    fn sends_once(&self, channel: &str) -> bool {
+        match self.serving(channel).as_slice() {
+            [alone] => {
+                let features = &alone.provider.description().features;
+                features.iter().any(|feature| feature == IDEMPOTENT)
+            }
+            _ => false,
+        }
+    }
+
     fn nobody_serves(&self, channel: &str) -> String {
         let mut known: Vec<&str> = Vec::new();
         for own in self.targets.iter().flat_map(|target| &target.routes.channels) {
@@ -301,7 +326,7 @@ impl Sender {
     }
 
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH.checked_add(self.clock.unix()).unwrap_or(SystemTime::UNIX_EPOCH)
+        super::at(self.clock.unix())
     }
 }
 
@@ -339,7 +364,7 @@ impl News {
         let name = match self.record.status {
             NotificationStatus::Success => "notification.sent",
             NotificationStatus::Failure => "notification.failed",
-            NotificationStatus::Pending => return,
+            NotificationStatus::Pending | NotificationStatus::Unknown => return,
         };
         publish(events, name, &self.record).await;
     }

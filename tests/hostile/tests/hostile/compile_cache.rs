@@ -110,6 +110,40 @@ async fn a_folder_that_others_can_write_to_is_neither_read_nor_written() {
 }
 
 #[tokio::test]
+async fn a_file_that_others_could_have_written_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    serves(folder.path(), MANY).await;
+    let file = only_file(folder.path());
+    for mode in [0o620, 0o602, 0o666] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let before = inode(&file);
+        serves(folder.path(), MANY).await;
+        assert_ne!(inode(&file), before, "{mode:o}");
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn code_that_is_used_is_not_what_goes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    serves(folder.path(), MANY).await;
+    let many = only_file(folder.path());
+    let used = |file: &Path| std::fs::metadata(file).unwrap().modified().unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400 * 29);
+    let old = std::fs::File::options().write(true).open(&many).unwrap();
+    old.set_modified(long_ago).unwrap();
+    // To read it is to use it.
+    serves(folder.path(), MANY).await;
+    assert!(used(&many) > long_ago + std::time::Duration::from_secs(86_400 * 28));
+    // Nobody uses it for a month; another component is compiled, and it goes.
+    old.set_modified(long_ago - std::time::Duration::from_secs(86_400 * 2)).unwrap();
+    serves(folder.path(), ONE).await;
+    assert!(!many.exists());
+    serves(folder.path(), MANY).await;
+    assert_eq!(files(folder.path()).len(), 2);
+}
+
+#[tokio::test]
 async fn a_folder_that_cannot_be_made_costs_the_cache_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use stheno_config::{CallsPerInstanceLimit, Limits};
-use stheno_engine::{Aspect, LoadError};
+use stheno_engine::{Aspect, Clock, LoadError};
 use stheno_hostile::{ask, load, store, terms, try_load, with_option};
 
 use crate::{MANY, ONE, cpu, engine, instances, limits};
@@ -88,6 +88,46 @@ async fn a_dead_one_is_replaced_at_once_and_ever_more_slowly_if_it_keeps_dying()
         }
         assert!(died.elapsed() >= Duration::from_millis(wait));
     }
+}
+
+#[tokio::test]
+async fn many_that_cannot_be_started_are_tried_ever_more_slowly() {
+    let (clock, hand) = Clock::manual();
+    let mut terms = with_option("start", "panic-in-the-second-hour");
+    terms.clock = clock;
+    let guest = try_load(&engine(), MANY, terms).await.unwrap();
+    hand.advance(Duration::from_secs(3_600));
+    // The instance that the load has made is there still; then there is none.
+    assert_eq!(ask(&guest, "panic").await.unwrap_err().kind().as_str(), "internal");
+    for _ in 0..6 {
+        let error = ask(&guest, "echo:here").await.unwrap_err();
+        assert_eq!(error.kind().as_str(), "internal");
+        assert!(error.message().contains("trapped"), "{error}");
+    }
+    // From now on it has to wait, and whoever asks meanwhile is told at once.
+    for wait in [100, 200] {
+        let left = loop {
+            let error = ask(&guest, "echo:here").await.unwrap_err();
+            let Some((_, left)) = error.message().split_once("started again in ") else { continue };
+            assert_eq!(error.kind().as_str(), "unavailable");
+            break left.strip_suffix(" ms").unwrap().parse::<u64>().unwrap();
+        };
+        assert!(left <= wait, "{left} of {wait} ms");
+        tokio::time::sleep(Duration::from_millis(left + 1)).await;
+    }
+    // One that starts is a clean slate.
+    hand.advance(Duration::from_secs(3_600));
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while ask(&guest, "echo:here").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    for _ in 0..20 {
+        assert_eq!(ask(&guest, "panic").await.unwrap_err().kind().as_str(), "internal");
+    }
+    assert_eq!(ask(&guest, "echo:here").await.as_deref(), Ok("here"));
 }
 
 #[tokio::test]

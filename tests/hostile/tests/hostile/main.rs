@@ -10,6 +10,8 @@ mod compile_cache;
 mod components;
 mod folders;
 mod handles;
+mod http;
+mod http_tls;
 mod lives;
 mod logs;
 mod sockets;

@@ -11,6 +11,7 @@ for_every_provider![
     a_link_to_nothing_is_an_error,
     an_upload_link_keeps_a_key_that_nobody_else_gets,
     a_kept_key_is_filled_once_and_only_by_its_name,
+    two_bodies_of_one_key_differ_in_their_etags,
 ];
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ async fn a_private_file_has_no_plain_url_and_its_link_expires(s: Subject) {
     assert_eq!(stored.url, None);
     let url = s.files.download_url(&stored.key, MINUTE).await.unwrap();
     let key = stored.key.clone();
-    assert_eq!(s.files.redeem(token(&url)), Ok(LinkUse::Read { key }));
+    assert_eq!(s.files.redeem(token(&url)), Ok(LinkUse::Read { store: "default".into(), key }));
     s.clock.advance(MINUTE - Duration::from_millis(1));
     assert!(s.files.redeem(token(&url)).is_ok());
     s.clock.advance(Duration::from_millis(1));
@@ -50,7 +51,7 @@ async fn an_upload_link_keeps_a_key_that_nobody_else_gets(s: Subject) {
     let other = s.files.upload_url(file.clone(), MINUTE).await.unwrap();
     assert_ne!(one.key, other.key);
     assert_eq!(s.files.stat(&one.key).await.unwrap_err().kind(), ErrorKind::NotFound);
-    let LinkUse::Write { key, file: meant } = s.files.redeem(token(&one.url)).unwrap() else {
+    let LinkUse::Write { key, file: meant, .. } = s.files.redeem(token(&one.url)).unwrap() else {
         panic!("the link is to upload")
     };
     assert_eq!((&key, &meant), (&one.key, &file));
@@ -72,4 +73,16 @@ async fn a_kept_key_is_filled_once_and_only_by_its_name(s: Subject) {
     let results = [both.0.err(), both.1.err()];
     assert!(results.contains(&None) && results.contains(&Some(ErrorKind::Conflict)), "{results:?}");
     assert_eq!(s.keys("", 10).await, [upload.key]);
+}
+
+/// As long as each other and of the same millisecond.
+async fn two_bodies_of_one_key_differ_in_their_etags(s: Subject) {
+    let key = s.files.upload_url(NewFile::new("a"), MINUTE).await.unwrap().key;
+    let mut etags = Vec::new();
+    for body in [b"one", b"two"] {
+        let stored = s.files.put_kept(NewFile::new("a"), &key, &body[..]).await.unwrap();
+        etags.push(stored.etag);
+        assert_eq!(s.files.delete([&key]).await.unwrap(), [Ok(())]);
+    }
+    assert_ne!(etags[0], etags[1]);
 }

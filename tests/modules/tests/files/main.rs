@@ -33,6 +33,7 @@ mod lists;
 mod local;
 mod options;
 mod ranges;
+mod stores;
 
 use std::path::Path;
 

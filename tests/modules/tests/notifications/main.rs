@@ -28,6 +28,7 @@ macro_rules! properties {
 
 mod arguments;
 mod batches;
+mod durable;
 mod events;
 mod keys;
 mod lives;

@@ -2,6 +2,7 @@
 
 mod durable;
 mod edges;
+mod histories;
 mod model;
 
 use super::{Backoff, Broker, Limits, Now};

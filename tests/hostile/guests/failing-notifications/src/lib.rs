@@ -1,6 +1,7 @@
 //! A notifications provider that fails as its options say, and else keeps what
 //! it got, so that a test sees what came through. Its external id says how many
-//! bytes the attachments had and gives a checksum of them.
+//! bytes the attachments had and gives a checksum of them. It says that it hands
+//! over one id once, which is true for as long as it lives.
 
 use serde::Deserialize;
 use stheno_sdk::notifications::{
@@ -43,7 +44,12 @@ struct Failing {
 impl Lifecycle for Failing {
     fn describe() -> Description {
         let version = env!("CARGO_PKG_VERSION");
-        Description::new("failing-notifications", version, Instances::One, &["outbox"])
+        Description::new(
+            "failing-notifications",
+            version,
+            Instances::One,
+            &["outbox", "idempotent"],
+        )
     }
 
     fn start(json: &str) -> Result<Self> {
@@ -67,6 +73,9 @@ impl Notifications for Failing {
                     std::hint::spin_loop();
                 },
             });
+        }
+        if let Some(kept) = self.kept.iter().find(|kept| kept.message.id == message.id) {
+            return Ok(Receipt { external_id: Some(kept.external_id.clone()) });
         }
         let (mut bytes, mut sum) = (0, 0_u64);
         for byte in message.attachments.iter().flat_map(|attachment| &attachment.bytes) {

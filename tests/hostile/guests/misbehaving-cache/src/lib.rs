@@ -42,7 +42,10 @@ use std::collections::HashMap;
 use misdeeds::Misdeeds;
 use options::{Does, Options};
 use stheno_sdk::cache::{Cache, Entry, Hit};
-use stheno_sdk::{Description, Error, Instances, Lifecycle, Result};
+use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock};
+
+/// When the host's manual clock begins, in hours since 1970.
+const MANUAL_CLOCK_HOUR: u64 = 946_684_800 / 3_600;
 
 struct Misbehaving {
     options: Options,
@@ -56,6 +59,10 @@ fn obey(what: Does) -> Result<()> {
         Does::Fail => Err(Error::Unavailable("told to fail".to_owned())),
         Does::Panic => panic!("told to panic"),
         Does::Loop => misdeeds::spin(),
+        Does::PanicInTheSecondHour => match clock::unix_ms() / 3_600_000 - MANUAL_CLOCK_HOUR {
+            1 => panic!("it is the second hour"),
+            _ => Ok(()),
+        },
     }
 }
 

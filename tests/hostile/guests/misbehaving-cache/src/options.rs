@@ -15,6 +15,8 @@ pub(crate) enum Does {
     Panic,
     /// Never returns.
     Loop,
+    /// Traps from one hour after a manual clock began until two hours after.
+    PanicInTheSecondHour,
 }
 
 /// The options. All may be left out: then it only misbehaves when asked.

@@ -2,8 +2,11 @@
 //!
 //! One provider may be written as in any other module, `[modules.NAME]` with
 //! its keys below; several are a list, where each has an `id`. What a provider
-//! is told beside its own config (the channels of notifications) is its
-//! *share*.
+//! is told beside its own config (the channels of notifications, whether a file
+//! store is the default) is its *share*.
+
+mod routes;
+mod stores;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +17,12 @@ use toml::de::DeValue;
 use crate::decode::{Decoder, Node, Section, Why};
 use crate::{BuiltinName, ModuleName, Place, ProviderConfig, Resolve};
 
+pub(crate) use routes::RECORDS;
+pub use routes::{Channel, ChannelError, Routes};
+pub use stores::FileStore;
+
 const PROVIDERS: &str = "providers";
 const ID: &str = "id";
-const CHANNELS: &str = "channels";
 const DEFAULT: &str = "default";
 
 /// The providers of a module that takes several: at least one, each with an id
@@ -45,19 +51,13 @@ pub struct NamedProvider<S> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Everything;
 
-/// Which channels a provider serves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routes {
-    /// Those that it names.
-    pub channels: Vec<Channel>,
-    /// Whether it serves those as well that no provider names.
-    pub default: bool,
-}
-
 /// What a provider is told beside its own config.
 pub(crate) trait Share: Sized {
     /// The keys that it is written in.
     const KEYS: &'static [&'static str];
+    /// Keys of the module's own table that hold for all of its providers; they are
+    /// read elsewhere.
+    const COMMON: &'static [&'static str] = &[];
     /// That of a provider alone, of which nothing is said.
     fn alone() -> Self;
     /// That which is written; `listed` says whether it is one of a list.
@@ -118,6 +118,12 @@ impl<S: Share> Providers<S> {
         Self { first, rest: Vec::new(), listed: false }
     }
 
+    /// The one that is written as in any other module, to change it; none where
+    /// they are a list.
+    pub(crate) fn alone_mut(&mut self) -> Option<&mut ProviderConfig> {
+        (!self.listed).then_some(&mut self.first.config)
+    }
+
     pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>, local: BuiltinName) -> Self {
         let listed = match node.value {
             DeValue::Table(table) => table.contains_key(PROVIDERS),
@@ -129,7 +135,7 @@ impl<S: Share> Providers<S> {
     fn alone(decoder: &mut Decoder<'_>, node: &Node<'_>, local: BuiltinName) -> Self {
         let mut one = Self::one(ProviderConfig::new(Resolve::Builtin(local)));
         let table = format!("[{}.", node.place);
-        let keys = [ProviderConfig::KEYS, &[ID], S::KEYS, &[PROVIDERS]].concat();
+        let keys = [ProviderConfig::KEYS, &[ID], S::KEYS, S::COMMON, &[PROVIDERS]].concat();
         let example =
             format!("[{}] with resolve = \"{}\" below it", node.place, one.first.config.resolve);
         let section =
@@ -149,7 +155,8 @@ impl<S: Share> Providers<S> {
         let module = node.place.to_string();
         let own = [ProviderConfig::KEYS, &[ID], S::KEYS].concat();
         let example = format!("[[{module}.{PROVIDERS}]] with id = \"main\" below it");
-        let section = decoder.section_with(node, &[PROVIDERS], &example, |key| {
+        let keys = [&[PROVIDERS], S::COMMON].concat();
+        let section = decoder.section_with(node, &keys, &example, |key| {
             own.contains(&key).then(|| {
                 format!(
                     "`{key}` belongs in [[{module}.{PROVIDERS}]], or leave `{PROVIDERS}` out \
@@ -215,6 +222,29 @@ impl<S: Share> Providers<S> {
     }
 }
 
+/// What `default` says, if it is written.
+fn default(decoder: &mut Decoder<'_>, section: &Section<'_>) -> Option<bool> {
+    let node = section.get(DEFAULT)?;
+    match node.value {
+        DeValue::Boolean(default) => Some(*default),
+        _ => {
+            decoder.wrong_type(&node, "true or false", "default = true");
+            // Whatever else follows from it is not reported too.
+            Some(true)
+        }
+    }
+}
+
+/// A fault for each but the first that is the default.
+fn more_than_one_default(is_default: impl Iterator<Item = bool>) -> Vec<(usize, String, String)> {
+    let defaults = is_default.enumerate().filter(|(_, is_default)| *is_default);
+    let fault = |(position, _)| {
+        let message = "another provider is the default already".to_owned();
+        (position, message, "write default = true once".to_owned())
+    };
+    defaults.skip(1).map(fault).collect()
+}
+
 impl Share for Everything {
     const KEYS: &'static [&'static str] = &[];
 
@@ -228,70 +258,6 @@ impl Share for Everything {
 
     fn faults(_: &[(Node<'_>, Self)]) -> Vec<(usize, String, String)> {
         Vec::new()
-    }
-}
-
-impl Share for Routes {
-    const KEYS: &'static [&'static str] = &[CHANNELS, DEFAULT];
-
-    fn alone() -> Self {
-        Self { channels: Vec::new(), default: true }
-    }
-
-    fn decode(
-        decoder: &mut Decoder<'_>,
-        section: &Section<'_>,
-        node: &Node<'_>,
-        listed: bool,
-    ) -> Self {
-        const EXAMPLE: &str = "channels = [\"email\"]";
-        let mut routes = Self::default();
-        let written = section.get(CHANNELS);
-        if let Some(node) = &written {
-            for node in decoder.array(node, EXAMPLE).unwrap_or_default() {
-                let parse = |text: &str| Channel::new(text).map_err(Why::reason);
-                let Some(channel) = decoder.parsed(&node, "a channel", "\"email\"", parse) else {
-                    continue;
-                };
-                if routes.channels.contains(&channel) {
-                    decoder.fault(
-                        &node,
-                        format!("the channel `{channel}` is there twice"),
-                        "name each channel once; several providers may name the same one",
-                    );
-                }
-                routes.channels.push(channel);
-            }
-        }
-        routes.default = match section.get(DEFAULT) {
-            None => !listed && written.is_none(),
-            Some(node) => match node.value {
-                DeValue::Boolean(default) => *default,
-                _ => {
-                    decoder.wrong_type(&node, "true or false", "default = true");
-                    true
-                }
-            },
-        };
-        if !routes.default && routes.channels.is_empty() {
-            decoder.fault(
-                written.as_ref().unwrap_or(node),
-                "this provider serves no channel",
-                format!("write {EXAMPLE}, or default = true for all that nobody names"),
-            );
-        }
-        routes
-    }
-
-    fn faults(all: &[(Node<'_>, Self)]) -> Vec<(usize, String, String)> {
-        let defaults = all.iter().enumerate().filter(|(_, (_, routes))| routes.default);
-        defaults
-            .skip(1)
-            .map(|(position, _)| {
-                let message = "another provider is the default already".to_owned();
-                (position, message, "write default = true once".to_owned())
-            })
-            .collect()
     }
 }
 
@@ -336,48 +302,17 @@ impl ProviderId {
     }
 }
 
-/// What notifications go over, such as `email`: 1 to 64 bytes without control
-/// characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Channel(String);
-
-/// A text cannot be a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a channel has 1 to 64 bytes without control characters")]
-pub struct ChannelError;
-
-impl Channel {
-    /// Takes a channel.
-    ///
-    /// # Errors
-    ///
-    /// It is empty, too long or has control characters.
-    pub fn new(channel: impl Into<String>) -> Result<Self, ChannelError> {
-        let channel = channel.into();
-        if (1..=64).contains(&channel.len()) && !channel.chars().any(char::is_control) {
-            Ok(Self(channel))
-        } else {
-            Err(ChannelError)
-        }
-    }
-
-    /// The channel.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 macro_rules! shown {
     ($($name:ident),*) => {
         $(impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
             }
         })*
     };

@@ -1,8 +1,4 @@
-//! What is known of notifications: what was asked, and what became of it.
-//!
-//! [`Records`] is the one seam to where that is kept. [`InMemory`] keeps the
-//! newest, and ends with the process; a durable one takes its place without
-//! anything else changing.
+//! The newest records, in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,63 +6,18 @@ use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 
-use super::{Notification, NotificationFilter, NotificationPage, NotificationStatus};
+use super::{Begun, Known, Outcome, PAGE_BYTES, Records, cursor, number, weight};
+use crate::notifications::{
+    Notification, NotificationFilter, NotificationPage, NotificationStatus,
+};
 use crate::{Error, ErrorKind};
 
 /// How many records are kept, and how large they may be together.
 const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// A page ends after so much.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// What [`Records::begin`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Begun {
-    /// Nothing was known: this is recorded, as pending.
-    New(Notification),
-    /// The key had failed, or was left pending by a process that ended: the old
-    /// record, pending again.
-    Again(Notification),
-    /// The key was sent: the record, unchanged.
-    Sent(Notification),
-}
-
-/// What became of an attempt.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Success { provider: String, external_id: Option<String> },
-    Failure { provider: Option<String>, error: String },
-}
-
-/// Where records are kept. Each call is atomic. Within one runtime the caller
-/// sees to it that a key is begun and settled by one task at a time.
-pub(super) trait Records: Send + Sync + 'static {
-    /// Records that this is about to be sent, unless its key was sent already.
-    /// `conflict` if the key stands for another channel or recipient.
-    fn begin(&self, new: Notification) -> BoxFuture<'_, Result<Begun, Error>>;
-
-    /// Records how it went; gives the record.
-    fn settle(
-        &self,
-        id: String,
-        outcome: Outcome,
-        at: SystemTime,
-    ) -> BoxFuture<'_, Result<Notification, Error>>;
-
-    /// One of them; none if it is not known (any more).
-    fn get(&self, id: String) -> BoxFuture<'_, Result<Option<Notification>, Error>>;
-
-    /// Those that match, the newest first.
-    fn list(
-        &self,
-        filter: NotificationFilter,
-        after: Option<String>,
-        max: usize,
-    ) -> BoxFuture<'_, Result<NotificationPage, Error>>;
-}
-
-/// The newest records, in memory.
-pub(super) struct InMemory {
+/// The newest records; they end with the process.
+pub(in crate::notifications) struct InMemory {
     state: Mutex<State>,
     max_records: usize,
     max_bytes: usize,
@@ -82,7 +33,7 @@ struct State {
 }
 
 impl InMemory {
-    pub(super) fn new() -> Self {
+    pub(in crate::notifications) fn new() -> Self {
         Self::bounded(MAX_RECORDS, MAX_BYTES)
     }
 
@@ -94,27 +45,17 @@ impl InMemory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin_now(&self, new: Notification) -> Result<Begun, Error> {
+    fn begin_now(&self, new: Notification, resend: bool) -> Result<Begun, Error> {
         let mut state = self.lock();
         let known = new.idempotency_key.as_ref().and_then(|key| state.keys.get(key)).copied();
         if let Some(record) = known.and_then(|number| state.records.get_mut(&number)) {
-            if (&record.channel, &record.to) != (&new.channel, &new.to) {
-                return Err(Error::new(
-                    ErrorKind::Conflict,
-                    format!(
-                        "the idempotency_key stands for the notification {} on {:?}, which has \
-                         another channel or recipient; take a key of its own for each",
-                        record.id, record.channel
-                    ),
-                ));
-            }
-            if record.status == NotificationStatus::Success {
-                return Ok(Begun::Sent(record.clone()));
-            }
-            record.status = NotificationStatus::Pending;
-            record.updated = new.updated;
-            record.error = None;
-            return Ok(Begun::Again(record.clone()));
+            return match super::known(record, &new, resend)? {
+                Known::Sent => Ok(Begun::Sent(record.clone())),
+                Known::Again => {
+                    super::again(record, new.updated);
+                    Ok(Begun::Again(record.clone()))
+                }
+            };
         }
         let bytes = weight(&new);
         state.make_room(self.max_records, self.max_bytes.saturating_sub(bytes))?;
@@ -137,26 +78,11 @@ impl InMemory {
     ) -> Result<Notification, Error> {
         let mut state = self.lock();
         let number = state.ids.get(id).copied();
-        let record = number.and_then(|number| state.records.get_mut(&number)).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("the record of the notification {id} is gone"))
-        })?;
+        let record = number
+            .and_then(|number| state.records.get_mut(&number))
+            .ok_or_else(|| super::gone(id))?;
         let before = weight(record);
-        record.updated = at;
-        record.attempts = record.attempts.saturating_add(1);
-        match outcome {
-            Outcome::Success { provider, external_id } => {
-                record.status = NotificationStatus::Success;
-                record.provider = Some(provider);
-                record.external_id = external_id;
-                record.error = None;
-            }
-            Outcome::Failure { provider, error } => {
-                record.status = NotificationStatus::Failure;
-                record.provider = provider;
-                record.external_id = None;
-                record.error = Some(error);
-            }
-        }
+        super::settle(record, outcome, at);
         let (record, after) = (record.clone(), weight(record));
         state.bytes = (state.bytes + after).saturating_sub(before);
         Ok(record)
@@ -170,11 +96,7 @@ impl InMemory {
     ) -> Result<NotificationPage, Error> {
         let end = match after {
             None => u64::MAX,
-            Some(cursor) => number(cursor).ok_or_else(|| {
-                Error::invalid(format!(
-                    "after {cursor:?} is not what a page gave as next; begin without it"
-                ))
-            })?,
+            Some(cursor) => number(cursor)?,
         };
         let state = self.lock();
         let mut found =
@@ -191,7 +113,7 @@ impl InMemory {
             last = *number;
             items.push(record.clone());
         }
-        Ok(NotificationPage { items, next: more.then(|| format!("{last:016x}")) })
+        Ok(NotificationPage { items, next: more.then(|| cursor(last)) })
     }
 }
 
@@ -219,26 +141,9 @@ impl State {
     }
 }
 
-/// What a cursor stands for.
-fn number(cursor: &str) -> Option<u64> {
-    let digits = cursor.len() == 16 && cursor.bytes().all(|b| b.is_ascii_hexdigit());
-    digits.then(|| u64::from_str_radix(cursor, 16).ok()).flatten()
-}
-
-/// About how much a record takes.
-fn weight(record: &Notification) -> usize {
-    let texts = [&record.template, &record.idempotency_key, &record.external_id, &record.error];
-    let labels = record.labels.iter().map(|(name, value)| name.len() + value.len() + 48);
-    512 + record.to.len()
-        + record.channel.len()
-        + record.data.as_ref().map_or(0, |data| data.as_str().len())
-        + texts.into_iter().flatten().map(String::len).sum::<usize>()
-        + labels.sum::<usize>()
-}
-
 impl Records for InMemory {
-    fn begin(&self, new: Notification) -> BoxFuture<'_, Result<Begun, Error>> {
-        Box::pin(std::future::ready(self.begin_now(new)))
+    fn begin(&self, new: Notification, resend: bool) -> BoxFuture<'_, Result<Begun, Error>> {
+        Box::pin(std::future::ready(self.begin_now(new, resend)))
     }
 
     fn settle(
@@ -268,26 +173,8 @@ impl Records for InMemory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::record;
     use super::*;
-
-    fn record(id: &str, key: Option<&str>) -> Notification {
-        Notification {
-            id: id.into(),
-            channel: "email".into(),
-            to: "a@example.com".into(),
-            template: None,
-            data: None,
-            labels: vec![],
-            idempotency_key: key.map(str::to_owned),
-            status: NotificationStatus::Pending,
-            provider: None,
-            external_id: None,
-            error: None,
-            attempts: 0,
-            created: SystemTime::UNIX_EPOCH,
-            updated: SystemTime::UNIX_EPOCH,
-        }
-    }
 
     fn success() -> Outcome {
         Outcome::Success { provider: "p".into(), external_id: None }
@@ -296,12 +183,12 @@ mod tests {
     #[test]
     fn the_oldest_settled_goes_and_what_is_pending_stays() {
         let records = InMemory::bounded(2, MAX_BYTES);
-        records.begin_now(record("a", Some("ka"))).unwrap();
-        records.begin_now(record("b", Some("kb"))).unwrap();
-        let full = records.begin_now(record("c", None)).unwrap_err();
+        records.begin_now(record("a", Some("ka")), false).unwrap();
+        records.begin_now(record("b", Some("kb")), false).unwrap();
+        let full = records.begin_now(record("c", None), false).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::Unavailable);
         records.settle_now("b", success(), SystemTime::UNIX_EPOCH).unwrap();
-        records.begin_now(record("c", None)).unwrap();
+        records.begin_now(record("c", None), false).unwrap();
         let ids = |page: NotificationPage| {
             page.items.into_iter().map(|record| record.id).collect::<Vec<_>>()
         };
@@ -316,7 +203,7 @@ mod tests {
         let one = weight(&record("a", None));
         let records = InMemory::bounded(100, 3 * one);
         for id in ["a", "b", "c", "d", "e"] {
-            records.begin_now(record(id, None)).unwrap();
+            records.begin_now(record(id, None), false).unwrap();
             records.settle_now(id, success(), SystemTime::UNIX_EPOCH).unwrap();
         }
         let state = records.lock();
@@ -326,10 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_pending_is_begun_again() {
+    fn what_was_left_pending_is_sent_again_only_if_the_caller_says_so() {
         let records = InMemory::new();
-        records.begin_now(record("a", Some("k"))).unwrap();
-        let Begun::Again(again) = records.begin_now(record("b", Some("k"))).unwrap() else {
+        records.begin_now(record("a", Some("k")), false).unwrap();
+        let left = records.begin_now(record("b", Some("k")), false).unwrap_err();
+        assert_eq!(left.kind(), ErrorKind::Conflict);
+        let Begun::Again(again) = records.begin_now(record("b", Some("k")), true).unwrap() else {
             panic!("it is known");
         };
         assert_eq!(again.id, "a");

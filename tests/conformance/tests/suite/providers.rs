@@ -1,0 +1,108 @@
+//! Who keeps the guarantees passes.
+
+use stheno_conformance::Status;
+
+use crate::{ids, report};
+
+/// A provider that must pass, and what it may leave out.
+async fn passes(name: &str, config: &str, skipped: &[&str]) {
+    let report = report(name, config).await;
+    assert_eq!(report.failed, 0, "{report}");
+    assert!(report.passed > 10, "{report}");
+    assert_eq!(ids(&report, Status::Skipped), skipped, "{report}");
+}
+
+const FOLDER: &str = r#"
+[modules.analytics]
+options = { folder = "/out" }
+grants.folders = [{ host = "{folder}", guest = "/out", mode = "read-write" }]
+"#;
+
+/// What no provider of Medusa has either.
+const NOT_DURABLE: &[&str] = &["locking.restart.kept"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cache_memory_passes_with_nothing_left_out() {
+    passes("cache-memory", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cache_in_typescript_passes_with_nothing_left_out() {
+    passes("cache-typescript", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cache_in_python_passes_with_nothing_left_out() {
+    passes("cache-python", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_local_passes_with_a_store_with_nothing_left_out() {
+    passes("events-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_local_passes_without_a_store_and_leaves_out_to_be_durable() {
+    // A grant of the operator's own, in which there is no store.
+    let config = "[modules.events]\ngrants.folders = [{ host = \"{folder}\", guest = \"/f\" }]\n";
+    let durable = ["events", "handled", "leases", "groups", "dead-letters"];
+    let durable = durable.map(|case| format!("events.restart.{case}"));
+    passes("events-local", config, &durable.each_ref().map(String::as_str)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_local_passes_and_leaves_out_to_be_durable() {
+    passes("locking-local", "", NOT_DURABLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_local_passes_with_nothing_left_out() {
+    passes("files-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notifications_local_passes_with_nothing_left_out() {
+    passes("notifications-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn analytics_local_passes_on_the_log_and_in_files_that_are_looked_into() {
+    passes("analytics-local", "", &[]).await;
+    passes("analytics-local", FOLDER, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_folder_was_granted_before_disturbs_no_case() {
+    let setup = crate::Setup::new(FOLDER);
+    for _ in 0..2 {
+        let target = setup.target("analytics-local").await;
+        let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+        assert_eq!(report.failed, 0, "{report}");
+        assert!(report.cases.iter().any(|case| case.id == "analytics.seen.order"), "{report}");
+    }
+}
+
+/// Without the optional features only they are skipped, and that they are
+/// `unsupported` is a case of its own.
+async fn plain_passes(name: &str, features: &[&str]) {
+    let report = report(name, "").await;
+    assert_eq!(report.failed, 0, "{report}");
+    assert!(report.skipped > 0, "{report}");
+    let module = report.module.as_str();
+    let unsupported: Vec<_> = ids(&report, Status::Passed)
+        .into_iter()
+        .filter(|id| id.ends_with(".unsupported"))
+        .collect();
+    let expected: Vec<_> =
+        features.iter().map(|feature| format!("{module}.{feature}.unsupported")).collect();
+    assert_eq!(unsupported, expected, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_without_optional_features_passes() {
+    plain_passes("plain-cache", &["tags", "matching"]).await;
+    plain_passes("plain-events", &["delay", "priority", "retained", "groups", "dead-letters"])
+        .await;
+    plain_passes("plain-files", &["list", "copy", "links", "range"]).await;
+    plain_passes("plain-notifications", &["outbox"]).await;
+}
