@@ -159,10 +159,14 @@ impl Desk {
                 self.renew().await;
                 renew_at = now.saturating_add(self.lease / 3);
             }
+            if pull.is_none() && activity.has_changed().unwrap_or(false) {
+                // News are of any workflow, and the next pull may not be for all.
+                activity.mark_unchanged();
+                self.all_may_be_due();
+            }
             if pull.is_none()
                 && let Some(workflows) = self.choose(now)
             {
-                activity.mark_unchanged();
                 pull = Some(self.pull(workflows, now, round, std::mem::take(&mut by_time)));
             }
             let wait_until = pull.is_none().then(|| self.next());
@@ -174,9 +178,7 @@ impl Desk {
                     }
                 }
                 Some(ended) = self.running.join_next() => self.ended(ended),
-                _ = activity.changed(), if wait_until.is_some() => {
-                    self.all_may_be_due();
-                }
+                _ = activity.changed(), if wait_until.is_some() => self.all_may_be_due(),
                 () = clock.sleep_until(wait_until.unwrap_or_default()), if wait_until.is_some() => {
                     by_time = true;
                 }

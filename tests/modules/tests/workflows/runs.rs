@@ -76,7 +76,7 @@ async fn an_id_is_of_one_workflow(subject: Subject) {
     let other = subject.workflows.start("other", &()).id("r").await;
     assert_kind(other, ErrorKind::Conflict);
     let nobody = subject.workflows.start("nobody", &()).await;
-    assert!(assert_kind(nobody, ErrorKind::NotFound).contains("\"nobody\""));
+    assert!(assert_kind(nobody, ErrorKind::NotFound).contains("`nobody`"));
 }
 
 async fn an_undefined_workflow_starts_nothing_and_ends_what_has_begun(subject: Subject) {

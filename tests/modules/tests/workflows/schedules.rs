@@ -37,6 +37,9 @@ async fn an_interval_starts_a_run_each_time(subject: Subject) {
     for n in 2..5 {
         subject.pass(10 * SECOND);
         log.until("a", n).await;
+        // While one has not ended the next is passed over.
+        let run = runs_of(&subject, "s").await.remove(0);
+        subject.workflows.wait(&run).await.unwrap();
     }
     subject.workflows.unschedule("s").await.unwrap();
     assert_kind(subject.workflows.unschedule("s").await, ErrorKind::NotFound);

@@ -77,9 +77,9 @@ async fn what_does_not_wait_cannot_be_completed(subject: Subject) {
     assert_kind(workflows.complete("r", "a", &()).await, ErrorKind::Conflict);
     assert_kind(workflows.complete("r", "b", &()).await, ErrorKind::Conflict);
     let message = assert_kind(workflows.complete("r", "c", &()).await, ErrorKind::NotFound);
-    assert!(message.contains("\"c\""), "{message}");
+    assert!(message.contains("`c`"), "{message}");
     let message = assert_kind(workflows.fail("s", "a", "x").await, ErrorKind::NotFound);
-    assert!(message.contains("\"s\""), "{message}");
+    assert!(message.contains("`s`"), "{message}");
 }
 
 for_every_provider! {
