@@ -12,6 +12,7 @@ const SETS: &[(&str, &[&str])] = &[
             "events-local",
             "locking-local",
             "files-local",
+            "workflows-local",
             "notifications-local",
             "analytics-local",
         ],

@@ -138,6 +138,7 @@ modules! {
     cache: Cache, locally "cache-memory";
     events: Events, locally "events-local";
     locking: Locking, locally "locking-local";
+    workflows: Workflows, locally "workflows-local";
     @several
     files: Files(FileStore), locally "files-local";
     notifications: Notifications(Routes), locally "notifications-local";

@@ -11,7 +11,7 @@ use crate::instance::Blueprint;
 use crate::load::{LoadError, Source, bare, describe};
 use crate::module::{
     AnalyticsModule, CacheModule, EventsModule, FilesModule, LockingModule, Module,
-    NotificationsModule,
+    NotificationsModule, WorkflowsModule,
 };
 
 /// What [`Engine::inspect`] finds out.
@@ -94,6 +94,7 @@ const MODULES: &[(&str, &str)] = &[
     ("events", EventsModule::INTERFACE),
     ("locking", LockingModule::INTERFACE),
     ("files", FilesModule::INTERFACE),
+    ("workflows", WorkflowsModule::INTERFACE),
     ("notifications", NotificationsModule::INTERFACE),
     ("analytics", AnalyticsModule::INTERFACE),
 ];

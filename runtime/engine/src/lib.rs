@@ -72,7 +72,7 @@ pub use instance::{CallFuture, Called, Guest, Slot};
 pub use load::{Aspect, LoadError, Source, Terms};
 pub use module::{
     AnalyticsModule, CacheModule, EventsModule, FilesModule, LockingModule, Module,
-    NotificationsModule,
+    NotificationsModule, WorkflowsModule,
 };
 pub use provider::Provider;
 pub use single::Welcome;

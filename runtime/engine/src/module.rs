@@ -1,6 +1,6 @@
 //! The modules that the engine can bind a component to.
 
-use stheno_contracts::{analytics, cache, events, files, locking, notifications};
+use stheno_contracts::{analytics, cache, events, files, locking, notifications, workflows};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -90,4 +90,8 @@ module! {
 module! {
     /// The files module.
     FilesModule, files, "stheno:worlds/files-provider"
+}
+module! {
+    /// The workflows module.
+    WorkflowsModule, workflows, "stheno:worlds/workflows-provider"
 }

@@ -37,6 +37,7 @@ mod router;
 mod serve;
 mod stall;
 mod wire;
+mod workflows;
 
 pub use error::{ErrorBody, ErrorDetail};
 pub use router::openapi_json;

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
 use crate::guard::Bearer;
-use crate::{analytics, cache, events, files, guard, health, locking, notifications};
+use crate::{analytics, cache, events, files, guard, health, locking, notifications, workflows};
 
 /// What every route can reach.
 #[derive(Clone)]
@@ -86,6 +86,8 @@ impl Api {
         (name = "files", description = "Bodies of any size under keys that the store makes. \
             What is public is also at `/files/KEY`, or `/stores/ID/KEY` where the store is \
             not the default one, each segment of the key percent-encoded."),
+        (name = "workflows", description = "Runs of steps that survive what fails, and are undone \
+            in reverse where they cannot go on."),
         (name = "server", description = "How the server is."),
     ),
     modifiers(&Bearer),
@@ -101,6 +103,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(notifications::routes())
         .merge(analytics::routes())
         .merge(files::routes())
+        .merge(workflows::routes())
 }
 
 /// The OpenAPI document, as `/openapi.json` gives it.

@@ -47,6 +47,7 @@ mod json;
 mod locking;
 mod notifications;
 mod runtime;
+mod workflows;
 
 pub use analytics::{ActorGroup, Analytics, AnalyticsStatus, Identify, Track};
 pub use cache::{
@@ -74,3 +75,11 @@ pub use notifications::{
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;
 pub use stheno_engine::{Clock, ManualClock, ProviderInfo};
+pub use workflows::{
+    Cadence, Cause, CauseKind, Condition, ConditionPlace, ConditionTest, Define, Fault, Finished,
+    IntoOutcome, MAX_RUN_BODY_BYTES, MAX_WORKFLOW_STEPS, OnFailure, Outcome, Overlap, PulledTasks,
+    Retries, RunDetail, RunEnds, RunError, RunFilter, RunPage, RunState, RunStatus, RunWorkflow,
+    Schedule, ScheduleStatus, StartRun, Started, Step, StepContext, StepDefinition, StepState,
+    StepStatus, StepWork, StopSignal, Task, TaskAction, TaskSelector, TaskVerdict, Workflow,
+    WorkflowDefinition, WorkflowStatus, WorkflowWorker, Workflows,
+};

@@ -13,6 +13,7 @@ use stheno_engine::{
 use crate::analytics::{self, Analytics};
 use crate::files::{self, Files, LinkKeys};
 use crate::notifications::{self, Notifications};
+use crate::workflows::{GRACE, Workflows};
 use crate::{Cache, Error, Events, Locking};
 
 /// All modules, each served by its provider.
@@ -29,6 +30,7 @@ struct Inner {
     files: files::Stores,
     notifications: Notifications,
     analytics: Analytics,
+    workflows: Workflows,
     clock: Clock,
 }
 
@@ -122,6 +124,12 @@ impl Runtime {
         &self.0.analytics
     }
 
+    /// The workflows.
+    #[must_use]
+    pub fn workflows(&self) -> &Workflows {
+        &self.0.workflows
+    }
+
     /// The clock that providers see.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -130,12 +138,13 @@ impl Runtime {
 
     /// Asks every provider whether it can serve.
     pub async fn status(&self) -> Vec<ProviderStatus> {
-        let (cache, events, locking) = tokio::join!(
+        let (cache, events, locking, workflows) = tokio::join!(
             status(ModuleName::Cache, None, self.0.cache.provider()),
             status(ModuleName::Events, None, self.0.events.provider()),
             status(ModuleName::Locking, None, self.0.locking.provider()),
+            status(ModuleName::Workflows, None, self.0.workflows.provider()),
         );
-        let mut all = vec![cache, events, locking];
+        let mut all = vec![cache, events, locking, workflows];
         all.extend(
             join_all(
                 self.0
@@ -165,14 +174,16 @@ impl Runtime {
     }
 
     /// Stops: from now on nothing is accepted from outside, subscribers end the
-    /// events that they have begun, accepted calls end, and every provider writes
-    /// out what it holds. Calls that come later are `unavailable`.
+    /// events that they have begun and workflows the steps, accepted calls end, and
+    /// every provider writes out what it holds. Calls that come later are
+    /// `unavailable`.
     ///
-    /// Events in a provider that does not keep them (one without the feature
-    /// `durable`) are handled first, if they are due and have a subscriber here,
-    /// with all that its handlers publish; for at most 30 seconds. What is due
-    /// later is gone with the provider, and the log says how much that is.
-    /// Whoever waits for a lock is told that it will not come.
+    /// Events and runs in a provider that does not keep them (one without the
+    /// feature `durable`) are handled first, if they are due and have a subscriber
+    /// or a handler here, with all that these publish and start; for at most 30
+    /// seconds. What is due later is gone with the provider, and the log says how
+    /// much that is. Whoever waits for a lock or a run is told that it will not
+    /// come.
     ///
     /// Then notifications that are being sent are sent, and what was tracked is
     /// handed over, for at most 30 seconds more.
@@ -181,17 +192,26 @@ impl Runtime {
     ///
     /// The first that a provider's own `stop` gave; the others are logged.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.0.events.drain().await;
+        let (events, workflows) = (&self.0.events, &self.0.workflows);
+        tokio::join!(events.close(), workflows.close());
+        // Each may bring something for the other.
+        let handled = async { while workflows.handle_due().await | events.handle_due().await {} };
+        if tokio::time::timeout(GRACE, handled).await.is_err() {
+            tracing::warn!("not all that was due could be handled in {GRACE:?}");
+        }
+        workflows.stop().await;
+        events.stop().await;
         // After the subscribers, who may want a lock to end what they have begun.
         self.0.locking.close();
         // After the handlers, which may send, and before what they are sent by.
         self.0.notifications.drain().await;
         self.0.analytics.drain().await;
         let targets = self.0.notifications.targets().iter();
-        let (cache, events, locking, files, notifications, analytics) = tokio::join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::join!(
             self.0.cache.provider().stop(),
             self.0.events.provider().stop(),
             self.0.locking.provider().stop(),
+            self.0.workflows.provider().stop(),
             join_all(self.0.files.iter().map(|files| files.provider().stop())),
             join_all(targets.map(|target| target.provider.stop())),
             join_all(self.0.analytics.targets().map(|(_, provider)| provider.stop())),
@@ -201,6 +221,7 @@ impl Runtime {
             (ModuleName::Cache, cache),
             (ModuleName::Events, events),
             (ModuleName::Locking, locking),
+            (ModuleName::Workflows, workflows),
         ];
         all.extend(files.into_iter().map(|end| (ModuleName::Files, end)));
         all.extend(notifications.into_iter().map(|end| (ModuleName::Notifications, end)));
@@ -264,10 +285,11 @@ impl Builder {
                 "write one below [server]: link_secret = \"${STHENO_LINK_SECRET}\"",
             )
         })?;
-        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::try_join!(
             loader.load(ModuleName::Cache),
             loader.load(ModuleName::Events),
             loader.load(ModuleName::Locking),
+            loader.load(ModuleName::Workflows),
             loader.load_all(ModuleName::Files),
             loader.load_all(ModuleName::Notifications),
             loader.load_all(ModuleName::Analytics),
@@ -309,6 +331,7 @@ impl Builder {
             Notifications::new(notifications, records, events.clone(), clock.clone());
         let analytics = Analytics::new(analytics, clock.clone());
         let cache = Cache::new(cache);
+        let workflows = Workflows::new(workflows, events.clone(), clock.clone());
         Ok(Runtime(Arc::new(Inner {
             cache,
             events,
@@ -316,6 +339,7 @@ impl Builder {
             files,
             notifications,
             analytics,
+            workflows,
             clock,
         })))
     }
@@ -329,10 +353,11 @@ impl Builder {
     /// As for [`Builder::build`].
     pub async fn check(self) -> Result<Vec<(ModuleName, ProviderInfo)>, ConfigError> {
         let loader = Loader::new(self)?;
-        let (cache, events, locking, files, notifications, analytics) = tokio::try_join!(
+        let (cache, events, locking, workflows, files, notifications, analytics) = tokio::try_join!(
             loader.check::<stheno_engine::CacheModule>(ModuleName::Cache),
             loader.check::<stheno_engine::EventsModule>(ModuleName::Events),
             loader.check::<stheno_engine::LockingModule>(ModuleName::Locking),
+            loader.check::<stheno_engine::WorkflowsModule>(ModuleName::Workflows),
             loader.check_all::<stheno_engine::FilesModule>(ModuleName::Files),
             loader.check_all::<stheno_engine::NotificationsModule>(ModuleName::Notifications),
             loader.check_all::<stheno_engine::AnalyticsModule>(ModuleName::Analytics),
@@ -341,6 +366,7 @@ impl Builder {
             (ModuleName::Cache, cache.into()),
             (ModuleName::Events, events.into()),
             (ModuleName::Locking, locking.into()),
+            (ModuleName::Workflows, workflows.into()),
         ];
         all.extend(files.into_iter().map(|it| (ModuleName::Files, it.into())));
         all.extend(notifications.into_iter().map(|it| (ModuleName::Notifications, it.into())));

@@ -145,3 +145,16 @@ pub mod files {
         default_bindings_module: "stheno_sdk::bindings::files",
     });
 }
+
+pub mod workflows {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world workflows-part { export stheno:workflows/workflows@0.1.0; }",
+        world: "stheno:sdk/workflows-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_workflows_part",
+        default_bindings_module: "stheno_sdk::bindings::workflows",
+    });
+}

@@ -107,6 +107,7 @@ pub mod provider;
 pub mod redis;
 pub mod store;
 mod units;
+pub mod workflows;
 
 pub use glob::Glob;
 pub use host::{clock, folders, log, streams};

@@ -23,8 +23,15 @@ use super::file::{Opened, blocking};
 pub struct OwnStore {
     path: PathBuf,
     max_size: u64,
-    /// Held across the opening. None after the disk has failed.
-    open: Mutex<Option<Arc<Opened>>>,
+    /// Held across the opening.
+    open: Mutex<Door>,
+}
+
+enum Door {
+    Open(Arc<Opened>),
+    /// Not opened yet, or the disk has failed.
+    Shut,
+    Closed,
 }
 
 /// Which end of a range comes first.
@@ -44,23 +51,37 @@ impl OwnStore {
     /// `unavailable` if it cannot be opened, if it is open elsewhere, or if it is
     /// no store.
     pub async fn open(path: PathBuf, max_size: ByteSize) -> Result<Self, Error> {
-        let store = Self { path, max_size: max_size.as_u64(), open: Mutex::new(None) };
+        let store = Self { path, max_size: max_size.as_u64(), open: Mutex::new(Door::Shut) };
         store.opened().await?;
         Ok(store)
     }
 
     async fn opened(&self) -> Result<Arc<Opened>, Error> {
         let mut open = self.open.lock().await;
-        if let Some(opened) = open.as_ref().filter(|opened| !opened.has_failed()) {
-            return Ok(Arc::clone(opened));
+        match &*open {
+            Door::Open(opened) if !opened.has_failed() => return Ok(Arc::clone(opened)),
+            Door::Open(_) | Door::Shut => {}
+            Door::Closed => {
+                return Err(Error::Unavailable(format!(
+                    "the store {} was closed; the host is stopping",
+                    self.path.display()
+                )));
+            }
         }
         // Whoever still works on the failed one keeps the file from being opened:
         // then a later call will.
-        *open = None;
+        *open = Door::Shut;
         let (place, max_size) = (Place::File(self.path.clone()), self.max_size);
         let opened = Arc::new(blocking(move || Opened::open(&place, max_size)).await?);
-        *open = Some(Arc::clone(&opened));
+        *open = Door::Open(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Closes the file, so that somebody else can open it once this returns; only
+    /// a call that is still under way keeps it for as long as it takes. Calls that
+    /// come later are `unavailable`.
+    pub async fn close(&self) {
+        *self.open.lock().await = Door::Closed;
     }
 
     /// The values under the keys, in their order.

@@ -351,7 +351,9 @@ impl Function {
                 count(client, "/v1/events/dead-letters/remove", &body, json).await
             }
             Self::Watch { pattern, retained, count } => {
-                watch::run(client, &pattern, retained, count).await
+                let retained = if retained { "true" } else { "false" };
+                let query = [("pattern", pattern.as_str()), ("retained", retained)];
+                watch::run(client, "/v1/events/watch", &query, count).await
             }
         }
     }

@@ -12,6 +12,7 @@ mod files;
 mod locking;
 mod notifications;
 mod watch;
+mod workflows;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ enum Function {
     Notifications(notifications::Function),
     #[command(flatten)]
     Analytics(analytics::Function),
+    #[command(flatten)]
+    Workflows(workflows::Function),
 }
 
 impl Call {
@@ -73,6 +76,7 @@ impl Call {
             Function::Locking(function) => function.run(&client, self.json).await,
             Function::Notifications(function) => function.run(&client, self.json).await,
             Function::Analytics(function) => function.run(&client, self.json).await,
+            Function::Workflows(function) => function.run(&client, self.json).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `events.watch`: reading server-sent events.
+//! `events.watch` and `workflows.watch`: reading server-sent events.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -27,16 +27,14 @@ struct Reason {
     message: String,
 }
 
-/// Prints events until `count` were printed or the server ends the watch.
+/// Prints what comes until `count` were printed or the server ends the watch.
 pub(super) async fn run(
     client: &Client,
-    pattern: &str,
-    retained: bool,
+    path: &str,
+    query: &[(&str, &str)],
     count: Option<u64>,
 ) -> Result<(), Failure> {
-    let retained = if retained { "true" } else { "false" };
-    let query = [("pattern", pattern), ("retained", retained)];
-    let mut response = client.send(Method::GET, "/v1/events/watch", &query, Vec::new()).await?;
+    let mut response = client.send(Method::GET, path, query, Vec::new()).await?;
     let mut frames = Frames::default();
     let mut left = count;
     while left != Some(0) {

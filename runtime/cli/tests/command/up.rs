@@ -17,7 +17,7 @@ fn a_copy_of_the_binary_in_an_empty_folder_serves_both_modules() {
     assert!(
         up.log.contains(
             "(cache: cache-memory, events: events-local, locking: locking-local, \
-             files: files-local, notifications: notifications-local, analytics: analytics-local)"
+             workflows: workflows-local, files: files-local, notifications: notifications-local, analytics: analytics-local)"
         ),
         "{}",
         up.log

@@ -9,6 +9,7 @@ const LOCAL: &[&str] = &[
     "events-local",
     "locking-local",
     "files-local",
+    "workflows-local",
     "notifications-local",
     "analytics-local",
 ];
@@ -67,6 +68,7 @@ fn an_unknown_builtin_is_shown_with_those_there_are() {
         "kafka",
         "locking-local",
         "files-local",
+        "workflows-local",
         "notifications-local",
         "analytics-local",
     ];

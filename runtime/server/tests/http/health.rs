@@ -14,6 +14,7 @@ async fn a_server_is_ready_when_every_provider_says_so() {
         {"module": "cache", "provider": "cache-memory", "ok": true},
         {"module": "events", "provider": "events-local", "ok": true},
         {"module": "locking", "provider": "locking-local", "ok": true},
+        {"module": "workflows", "provider": "workflows-local", "ok": true},
         {"module": "files", "id": "default", "provider": "files-local", "ok": true},
         {"module": "notifications", "id": "default", "provider": "notifications-local", "ok": true},
         {"module": "analytics", "id": "default", "provider": "analytics-local", "ok": true},

@@ -104,7 +104,7 @@ impl NewEvent {
         }
     }
 
-    pub(super) fn checked(self) -> Result<contract::Message, Error> {
+    pub(crate) fn checked(self) -> Result<contract::Message, Error> {
         let name = name("name", &self.name)?;
         let data = self.data.len();
         if data > MAX_DATA_BYTES {

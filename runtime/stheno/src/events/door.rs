@@ -14,7 +14,7 @@ tokio::task_local! {
 }
 
 /// Runs a handler, so that the door knows it.
-pub(super) async fn handling<F: Future>(handler: F) -> F::Output {
+pub(crate) async fn handling<F: Future>(handler: F) -> F::Output {
     HANDLING.scope((), handler).await
 }
 
@@ -45,7 +45,7 @@ impl Door {
     }
 
     /// Goes in to wait for something, which ends when this turns true.
-    pub(super) fn wait_inside(&self) -> watch::Receiver<bool> {
+    pub(crate) fn wait_inside(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
     }
 

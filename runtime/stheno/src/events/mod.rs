@@ -91,7 +91,7 @@ impl Event {
     }
 }
 
-fn at(unix_ms: u64) -> SystemTime {
+pub(crate) fn at(unix_ms: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(Duration::from_millis(unix_ms))
         .unwrap_or(SystemTime::UNIX_EPOCH)
@@ -419,10 +419,20 @@ impl Events {
         self.calls.remove_dead_letters(ids).await
     }
 
-    /// Lets nobody publish any more, ends all pulls that wait, and ends all
-    /// subscribers; see [`Runtime::shutdown`](crate::Runtime::shutdown).
-    pub(crate) async fn drain(&self) {
+    /// Lets nobody publish any more and ends all pulls that wait; see
+    /// [`Runtime::shutdown`](crate::Runtime::shutdown).
+    pub(crate) async fn close(&self) {
         self.calls.door().close().await;
-        self.registry.drain(&self.calls).await;
+    }
+
+    /// Has subscribers handle what is due in a provider that forgets, and says
+    /// whether anything was.
+    pub(crate) async fn handle_due(&self) -> bool {
+        self.registry.handle_due(&self.calls).await
+    }
+
+    /// Ends all subscribers after the events they have begun.
+    pub(crate) async fn stop(&self) {
+        self.registry.stop_all(&self.calls).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::calls::Calls;
-use super::worker::{GRACE, Phase, Worker};
+use super::worker::{Phase, Worker};
 use super::{Events, Subscription, args};
 use crate::{Error, ErrorKind};
 
@@ -24,8 +25,8 @@ const CONCURRENCY: usize = 64;
 /// runs. It is also how long an event waits after its process died.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Why a handler did not handle an event. Every error converts into one that is
-/// tried again.
+/// Why a handler did not handle an event, or do a step of a workflow. Every error
+/// converts into one that is tried again.
 #[derive(Debug)]
 pub struct Failure {
     reason: String,
@@ -33,22 +34,27 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Tried again later, or a dead letter after the last attempt.
+    /// Tried again later. After the last attempt an event is a dead letter, and a
+    /// step has failed for good.
     pub fn retry(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), rejected: false }
     }
 
-    /// A dead letter at once: trying again would not help.
+    /// A dead letter, or failed for good, at once: trying again would not help.
     pub fn reject(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), rejected: true }
     }
 
     pub(super) fn verdict(self) -> contract::Verdict {
-        if self.rejected {
-            contract::Verdict::Rejected(self.reason)
-        } else {
-            contract::Verdict::Failed(self.reason)
+        match self.into_parts() {
+            (reason, true) => contract::Verdict::Rejected(reason),
+            (reason, false) => contract::Verdict::Failed(reason),
         }
+    }
+
+    /// The reason, and whether it is for good.
+    pub(crate) fn into_parts(self) -> (String, bool) {
+        (self.reason, self.rejected)
     }
 }
 
@@ -180,6 +186,8 @@ pub(super) struct Registry {
     /// What a provider that lost its memory is told again.
     subscriptions: Mutex<BTreeMap<String, contract::Subscription>>,
     workers: Mutex<BTreeMap<String, Running>>,
+    /// Of draining.
+    rounds: AtomicU64,
 }
 
 enum Running {
@@ -246,11 +254,45 @@ impl Registry {
         }
     }
 
-    /// Ends all subscribers after the events they have begun. What is in a
-    /// provider that forgets is handled first, as far as it is due.
-    pub(super) async fn drain(&self, calls: &Calls) {
+    /// Has subscribers of a provider that forgets go on until nothing is due, and
+    /// says whether anything was. What one of them publishes is news to the others,
+    /// so they are asked again until a round brought no news.
+    pub(super) async fn handle_due(&self, calls: &Calls) -> bool {
+        if calls.is_durable() {
+            return false;
+        }
+        let mut activity = calls.activity();
+        let mut any = false;
+        loop {
+            activity.mark_unchanged();
+            let round = self.rounds.fetch_add(1, Ordering::Relaxed) + 1;
+            let asked: Vec<_> = self
+                .workers()
+                .values()
+                .filter_map(|running| match running {
+                    Running::Begun(worker) => Some(worker),
+                    Running::Reserved => None,
+                })
+                .map(|worker| {
+                    worker.phase.send_replace(Phase::Draining(round));
+                    worker.idle.clone()
+                })
+                .collect();
+            for mut idle in asked {
+                // An error is a worker that has ended, which is idle as well.
+                let _ = idle.wait_for(|idle| *idle >= round).await;
+            }
+            if !activity.has_changed().unwrap_or(false) {
+                return any;
+            }
+            any = true;
+        }
+    }
+
+    /// Ends all subscribers after the events they have begun.
+    pub(super) async fn stop_all(&self, calls: &Calls) {
         let all = std::mem::take(&mut *self.workers());
-        let mut workers: Vec<_> = all
+        let workers: Vec<_> = all
             .into_values()
             .filter_map(|running| match running {
                 Running::Begun(worker) => Some(worker),
@@ -258,9 +300,6 @@ impl Registry {
             })
             .collect();
         if !calls.is_durable() {
-            if tokio::time::timeout(GRACE, handle_all(&mut workers, calls)).await.is_err() {
-                tracing::warn!("subscribers did not handle all that was due in {GRACE:?}");
-            }
             tell_what_is_lost(calls).await;
         }
         for worker in &workers {
@@ -268,25 +307,6 @@ impl Registry {
         }
         for worker in workers {
             worker.stop().await;
-        }
-    }
-}
-
-/// Has subscribers go on until nothing is due. What one of them publishes is
-/// news to the others, so they are asked again until a round brought no news.
-async fn handle_all(workers: &mut [Begun], calls: &Calls) {
-    let mut activity = calls.activity();
-    for round in 1.. {
-        activity.mark_unchanged();
-        for worker in workers.iter() {
-            worker.phase.send_replace(Phase::Draining(round));
-        }
-        for worker in workers.iter_mut() {
-            // An error is a worker that has ended, which is idle as well.
-            let _ = worker.idle.wait_for(|idle| *idle >= round).await;
-        }
-        if !activity.has_changed().unwrap_or(false) {
-            return;
         }
     }
 }

@@ -35,9 +35,8 @@ use crate::{Error, ErrorKind};
 /// The most deliveries in one pull.
 const BATCH: usize = 256;
 /// How long handlers may go on once the subscriber is to stop; then they are
-/// cut off and their events given back. And how long they may take, before
-/// that, for what a provider that forgets still holds.
-pub(super) const GRACE: Duration = Duration::from_secs(30);
+/// cut off and their events given back.
+const GRACE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Without news, look again after this long: another process may have published.

@@ -138,6 +138,8 @@ impl Sender {
 
     pub(super) async fn drain(&self) {
         self.door.close().await;
+        // Not when the last task that sent something gets round to forgetting it.
+        self.records.close().await;
     }
 
     pub(super) async fn send(self: &Arc<Self>, checked: Checked) -> Result<Notification, Error> {

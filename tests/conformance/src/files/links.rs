@@ -43,7 +43,7 @@ async fn download(s: Subject) -> Outcome {
             format!("the link is no URL: {url}")
         });
     };
-    let allowed = LinkUse::Read { store: "default".into(), key: stored.key };
+    let allowed = LinkUse::Read { store: s.api.id().to_owned(), key: stored.key };
     equal("what it allows", s.api.redeem(token)?, allowed)?;
     s.pass(59_999);
     s.api.redeem(token)?;
@@ -64,8 +64,8 @@ async fn upload(s: Subject) -> Outcome {
     holds(kept.key != other.key && kept.key != put.key, || "a key was given twice".to_owned())?;
     s.is_gone(&kept.key).await?;
     if let Some(token) = token(&kept.url) {
-        let (key, file) = (kept.key.clone(), file.clone());
-        let allowed = LinkUse::Write { store: "default".into(), key, file };
+        let (store, key) = (s.api.id().to_owned(), kept.key.clone());
+        let allowed = LinkUse::Write { store, key, file: file.clone() };
         equal("what the link allows", s.api.redeem(token)?, allowed)?;
     }
     let stored = s.api.put_kept(file, &kept.key, &b"a,b"[..]).await?;

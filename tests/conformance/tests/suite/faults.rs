@@ -11,7 +11,8 @@ use crate::{Setup, ids};
 /// Any that ends takes a small part of it.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The cases that fail for each fault, without the name of the module.
+/// The cases that fail for each fault, without the name of the module. One with a
+/// `?` before it may fail, as its callers happen to meet.
 async fn are_caught(guest: &str, options: &str, faults: &[(&str, &[&str])]) {
     let (_, module) = guest.split_once('-').unwrap();
     for (fault, cases) in faults {
@@ -19,8 +20,14 @@ async fn are_caught(guest: &str, options: &str, faults: &[(&str, &[&str])]) {
         let setup = Setup::new(&format!("[modules.{module}]\n{options}\n"));
         let options = Options { limit: LIMIT, ..Options::default() };
         let report = run(&setup.target(guest).await, &options, |_| {}).await;
-        let expected: Vec<_> = cases.iter().map(|case| format!("{module}.{case}")).collect();
-        assert_eq!(ids(&report, Status::Failed), expected, "{fault}: {report}");
+        let named = |case: &str| format!("{module}.{case}");
+        let may: Vec<_> =
+            cases.iter().filter_map(|case| case.strip_prefix('?')).map(named).collect();
+        let must = cases.iter().filter(|case| !case.starts_with('?'));
+        let expected: Vec<_> = must.map(|case| named(case)).collect();
+        let mut failed = ids(&report, Status::Failed);
+        failed.retain(|id| !may.iter().any(|may| may == *id));
+        assert_eq!(failed, expected, "{fault}: {report}");
         let told = |case: &stheno_conformance::CaseReport| case.detail.is_some();
         assert!(
             report.cases.iter().all(|it| told(it) == (it.status != Status::Passed)),
@@ -239,6 +246,7 @@ async fn of_locking() {
                     "queue.timeout",
                     "queue.gone",
                     "callers.never-oversell",
+                    "?callers.fences",
                     "callers.many-keys",
                 ],
             ),

@@ -476,4 +476,8 @@ impl Records for Durable {
     ) -> BoxFuture<'_, Result<NotificationPage, Error>> {
         Box::pin(async move { self.list_now(&filter, after.as_deref(), max).await })
     }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.store.close())
+    }
 }

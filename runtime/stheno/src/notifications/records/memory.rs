@@ -169,6 +169,10 @@ impl Records for InMemory {
     ) -> BoxFuture<'_, Result<NotificationPage, Error>> {
         Box::pin(std::future::ready(self.list_now(&filter, after.as_deref(), max)))
     }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ pub(in crate::notifications) trait Records: Send + Sync + 'static {
         after: Option<String>,
         max: usize,
     ) -> BoxFuture<'_, Result<NotificationPage, Error>>;
+
+    /// Lets go of what they are kept in. No call follows that is answered well.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 /// What may be done with a key that is known.
