@@ -14,6 +14,7 @@ mod locking_local;
 mod measure;
 mod native;
 mod start;
+mod workflows_local;
 
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ enum Bench {
     EventsDurable,
     /// The analytics on their local provider, in files.
     AnalyticsLocal,
+    /// The workflows on their local provider, in memory and in a store.
+    WorkflowsLocal,
     /// The files on their local provider.
     FilesLocal,
     /// A request through a guest.
@@ -81,6 +84,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::AnalyticsLocal) {
         runtime.block_on(analytics_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::WorkflowsLocal) {
+        runtime.block_on(workflows_local::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::FilesLocal) {
         runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;

@@ -140,3 +140,21 @@ impl NativeLocks {
         true
     }
 }
+
+/// A table of runs behind a lock, with the result of each step.
+#[derive(Clone, Default)]
+pub(crate) struct NativeRuns(Arc<Mutex<HashMap<String, Vec<(u64, Vec<u8>)>>>>);
+
+impl NativeRuns {
+    pub(crate) async fn record(&self, run: &str, step: u64, result: Vec<u8>) {
+        let mut runs = self.0.lock().await;
+        match runs.get_mut(run) {
+            Some(results) => results.push((step, result)),
+            None => drop(runs.insert(run.to_owned(), vec![(step, result)])),
+        }
+    }
+
+    pub(crate) async fn remove(&self, run: &str) {
+        self.0.lock().await.remove(run);
+    }
+}
