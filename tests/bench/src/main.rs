@@ -113,7 +113,7 @@ impl Printer {
         }
         if !std::mem::replace(&mut self.headed, true) {
             println!(
-                "{:<14} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
+                "{:<15} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
                 "bench",
                 "case",
                 "callers",
@@ -133,7 +133,7 @@ impl Printer {
             _ => ("-", "-".into(), "-".into()),
         };
         println!(
-            "{:<14} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
+            "{:<15} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
             row.bench,
             row.case,
             row.callers,
