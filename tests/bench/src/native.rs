@@ -141,16 +141,16 @@ impl NativeLocks {
     }
 }
 
-/// A table of runs behind a lock, with the result of each step.
+/// A table of runs behind a lock, with the results of their steps.
 #[derive(Clone, Default)]
-pub(crate) struct NativeRuns(Arc<Mutex<HashMap<String, Vec<(u64, Vec<u8>)>>>>);
+pub(crate) struct NativeRuns(Arc<Mutex<HashMap<String, Vec<Vec<u8>>>>>);
 
 impl NativeRuns {
-    pub(crate) async fn record(&self, run: &str, step: u64, result: Vec<u8>) {
+    pub(crate) async fn record(&self, run: &str, result: Vec<u8>) {
         let mut runs = self.0.lock().await;
         match runs.get_mut(run) {
-            Some(results) => results.push((step, result)),
-            None => drop(runs.insert(run.to_owned(), vec![(step, result)])),
+            Some(results) => results.push(result),
+            None => drop(runs.insert(run.to_owned(), vec![result])),
         }
     }
 
