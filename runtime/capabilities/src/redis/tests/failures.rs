@@ -96,6 +96,10 @@ async fn what_waits_holds_up_nobody_and_who_waits_for_a_connection_gets_one() {
     let left =
         tokio::time::timeout(Duration::from_millis(50), ask(&binding, "BLPOP list 30")).await;
     assert!(left.is_err());
+    // What is pushed before the server has seen that one go would go with it.
+    while client.text(&["CLIENT", "LIST"]).contains("cmd=blpop") {
+        tokio::task::yield_now().await;
+    }
     ask(&binding, "RPUSH list c").await;
     assert_eq!(ask(&binding, "BLPOP list 1").await, "[2] list c");
 }
