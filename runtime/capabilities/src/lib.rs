@@ -14,6 +14,7 @@
 //! | `folders` | `stheno:folders` | no: `grants.folders` |
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
 //! | `http` | `wasi:http` | no: `grants.http` |
+//! | `redis` | `stheno:redis` | no: `grants.redis` |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
@@ -31,6 +32,7 @@
 
 mod audit;
 pub mod clock;
+mod explain;
 mod folders;
 mod http;
 mod log;
@@ -50,6 +52,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
+pub use explain::{Power, Question, Ruling, powers, rule};
 pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};

@@ -29,6 +29,7 @@ mod acl;
 mod admit;
 mod bindings;
 mod commands;
+mod explain;
 mod link;
 mod meter;
 mod quota;
@@ -47,6 +48,7 @@ use crate::Capabilities;
 pub use acl::acl_line;
 pub(crate) use bindings::Binding;
 pub use bindings::Redis;
+pub(crate) use explain::{powers, rule};
 
 type Command = Vec<Vec<u8>>;
 
