@@ -50,6 +50,10 @@ bench *ARGS: guests
     @{{ step }} "benches" -- cargo build --release --locked --workspace --bins >&2
     @"{{ target }}/release/stheno-bench" "$@"
 
+# Look for inputs that break a parser's promise: fuzz [SECONDS] [TARGET]...
+fuzz *ARGS: setup
+    @scripts/fuzz.sh "$@"
+
 # Check formatting and lints
 lint:
     @scripts/lint.sh

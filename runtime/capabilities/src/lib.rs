@@ -41,6 +41,13 @@ mod store;
 mod streams;
 mod wasi;
 
+/// Parsers behind functions of this crate, for fuzz targets. No part of the API.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::redis::fuzzing::redis_command;
+}
+
 use std::sync::Arc;
 
 use stheno_config::{Grants, Limits};

@@ -285,7 +285,7 @@ impl<'a> Admitted<'a> {
         named.map(|(_, key)| key.as_slice())
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn keys(&self) -> Vec<usize> {
         (0..self.args.len()).filter(|at| self.keys.contains(*at)).collect()
     }

@@ -30,6 +30,8 @@ mod admit;
 mod bindings;
 mod commands;
 mod explain;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod link;
 mod meter;
 mod quota;
