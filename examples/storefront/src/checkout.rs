@@ -1,15 +1,19 @@
-//! The way of an order: its items are reserved, its price is charged, its parcel is
-//! sent. Where a step fails for good, those before it are undone in reverse.
+//! The way of an order, a workflow: its items are reserved, its price is charged,
+//! its parcel is sent. Where a step fails for good, those before it are undone in
+//! reverse. A run id runs once, so an order that comes twice is served once.
 //!
-//! What an order leads to is staged as it goes, in a group of events that is
-//! released at the end, or discarded: no desk hears of an order that was undone,
-//! but that it was.
+//! What a step publishes is released when the run is done, and forgotten if it is
+//! not: no desk hears of an order that was undone, but that it was.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
 
-use serde::Serialize;
-use stheno::Events;
+use serde::{Deserialize, Serialize};
+use stheno::{
+    Events, Failure, Finished, RunDetail, RunState, Runtime, Step, StepContext, Workflow,
+    WorkflowWorker, Workflows,
+};
 
 use crate::day::Day;
 use crate::error::{Error, doing};
@@ -18,12 +22,22 @@ use crate::meter::Meters;
 use crate::sale::{CANCELLED, PLACED, REASON, SHIPPED, Sale, event};
 use crate::world::{NotReserved, Refusal, World};
 
-/// How often the bank is asked for one charge.
+const WORKFLOW: &str = "storefront-order";
+const RESERVE: &str = "reserve";
+const CHARGE: &str = "charge";
+const SHIP: &str = "ship";
+/// How often the bank is asked for one charge, and the waits between: short, as the
+/// day is.
 const CHARGE_ATTEMPTS: u32 = 3;
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+/// Why a step is not done whose lock was lost.
+const STALE: &str = "the lock was lost";
 
-/// An order about to be placed.
-#[derive(Debug, Clone)]
+/// An order about to be placed: the input of its run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Placing {
+    /// A run that is left over from another day does nothing in this one.
+    pub(crate) day: String,
     pub(crate) sale: Sale,
     pub(crate) country: String,
     pub(crate) card: Card,
@@ -45,7 +59,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::OutOfStock => "out of stock",
@@ -57,73 +71,167 @@ impl Outcome {
 }
 
 pub(crate) struct Checkout {
-    events: Events,
+    workflows: Workflows,
     day: Day,
-    world: Arc<World>,
-    /// Orders that have come, so that none is served twice.
-    known: Mutex<BTreeSet<u32>>,
+    worker: WorkflowWorker,
     meters: Arc<Meters>,
 }
 
 impl Checkout {
-    pub(crate) fn new(events: Events, day: Day, world: Arc<World>, meters: Arc<Meters>) -> Self {
-        Self { events, day, world, known: Mutex::default(), meters }
+    /// Defines the workflow, and does its steps from now on.
+    pub(crate) async fn open(
+        runtime: &Runtime,
+        day: Day,
+        world: Arc<World>,
+        meters: Arc<Meters>,
+    ) -> Result<Self, Error> {
+        let (workflows, events) = (runtime.workflows().clone(), runtime.events().clone());
+        let steps = Arc::new(Steps { day: day.clone(), world });
+        let (asked, of) = (workflows.clone(), day.clone());
+        let workflow = Workflow::new(WORKFLOW)
+            .then(step(&steps, RESERVE, Steps::reserve).compensate(steps.undo(Steps::put_back)))
+            .then(
+                step(&steps, CHARGE, Steps::charge)
+                    .compensate(steps.undo(Steps::refund))
+                    .attempts(CHARGE_ATTEMPTS)
+                    .backoff(BACKOFF.0, BACKOFF.1),
+            )
+            .then(step(&steps, SHIP, Steps::ship))
+            .publishes()
+            .on_finish(move |finished| tell(asked.clone(), events.clone(), of.clone(), finished));
+        let worker = workflows.define(workflow).await.map_err(doing("defining the workflow"))?;
+        Ok(Self { workflows, day, worker, meters })
     }
 
-    /// Brings an order to its end, and tells the desks.
-    pub(crate) async fn place(&self, placing: Placing) -> Result<Outcome, Error> {
-        let sale = &placing.sale;
-        if !self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(sale.order) {
-            return Ok(Outcome::Duplicate);
-        }
-        let outcome = self.go(&placing).await?;
-        let group = self.events.group(self.day.name("order", sale.order));
-        if outcome == Outcome::Completed {
-            let released = self.meters.events.time(group.release()).await;
-            released.map_err(doing("releasing an order's events"))?;
-        } else {
-            let discarded = self.meters.events.time(group.discard()).await;
-            discarded.map_err(doing("discarding an order's events"))?;
-            let mut cancelled =
-                event(&self.day, CANCELLED, sale).map_err(doing("writing an event"))?;
-            cancelled.metadata.push((REASON.into(), outcome.as_str().into()));
-            let published = self.events.publish_all(vec![cancelled]);
-            self.meters.events.time(published).await.map_err(doing("publishing"))?;
-        }
-        Ok(outcome)
-    }
-
-    /// All steps, with what undoes them.
-    async fn go(&self, placing: &Placing) -> Result<Outcome, Error> {
-        let World { warehouse, bank, carrier } = &*self.world;
-        let Placing { sale, country, card, fence } = placing;
-        match warehouse.reserve(sale.order, *fence, &sale.items()) {
-            Ok(()) => self.stage(PLACED, sale).await?,
-            Err(NotReserved::OutOfStock(_)) => return Ok(Outcome::OutOfStock),
-            Err(NotReserved::Stale) => return Err(Error::Stale(sale.order)),
-        }
-        let mut charged = bank.charge(sale.order, *card, sale.cents);
-        for _ in 1..CHARGE_ATTEMPTS {
-            if charged == Err(Refusal::NoAnswer) {
-                charged = bank.charge(sale.order, *card, sale.cents);
+    /// Brings an order to its end.
+    pub(crate) async fn place(&self, placing: &Placing) -> Result<Outcome, Error> {
+        let run = self.day.name("order", placing.sale.order);
+        let ended = self.meters.workflows.time(async {
+            if !self.workflows.start(WORKFLOW, placing).id(&run).await?.new {
+                return Ok(None);
             }
+            self.workflows.wait(&run).await.map(Some)
+        });
+        match ended.await.map_err(doing("running an order"))? {
+            None => Ok(Outcome::Duplicate),
+            Some(ended) => outcome(&ended).ok_or_else(|| Error::Run(format!("{:?}", ended.status))),
         }
-        if charged.is_err() {
-            warehouse.put_back(sale.order);
-            return Ok(Outcome::Declined);
-        }
-        if carrier.send(sale.order, country).is_err() {
-            bank.refund(sale.order);
-            warehouse.put_back(sale.order);
-            return Ok(Outcome::Undeliverable);
-        }
-        self.stage(SHIPPED, sale).await?;
-        Ok(Outcome::Completed)
     }
 
-    async fn stage(&self, name: &str, sale: &Sale) -> Result<(), Error> {
-        let staged = event(&self.day, name, sale).map_err(doing("writing an event"))?;
-        let group = self.events.group(self.day.name("order", sale.order));
-        self.meters.events.time(group.stage(vec![staged])).await.map_err(doing("staging an event"))
+    /// Waits for the steps that have begun, and does no more.
+    pub(crate) async fn stop(self) {
+        self.worker.stop().await;
+    }
+}
+
+/// How an order ended; none if it should not have.
+fn outcome(run: &RunDetail) -> Option<Outcome> {
+    let status = &run.status;
+    let cause = status.cause.as_ref();
+    let failed = cause.and_then(|cause| cause.step.as_deref());
+    match (status.state, failed) {
+        (RunState::Done, _) => Some(Outcome::Completed),
+        (RunState::Reverted, Some(RESERVE)) => {
+            let stale = cause.is_some_and(|cause| cause.reason.contains(STALE));
+            (!stale).then_some(Outcome::OutOfStock)
+        }
+        (RunState::Reverted, Some(CHARGE)) => Some(Outcome::Declined),
+        (RunState::Reverted, Some(SHIP)) => Some(Outcome::Undeliverable),
+        _ => None,
+    }
+}
+
+/// Tells the desks of an order that was undone; of the others the run's own events
+/// tell.
+async fn tell(
+    workflows: Workflows,
+    events: Events,
+    day: Day,
+    finished: Finished,
+) -> Result<(), Failure> {
+    let Placing { day: of, sale, .. } = finished.input_as()?;
+    if finished.state == RunState::Done || of != day.as_str() {
+        return Ok(());
+    }
+    let run = workflows.get(&finished.run).await?;
+    let mut cancelled = event(&day, CANCELLED, &sale)?;
+    let reason = outcome(&run).map_or("we cannot say why", Outcome::as_str);
+    cancelled.metadata.push((REASON.into(), reason.into()));
+    events.publish_all(vec![cancelled]).await?;
+    Ok(())
+}
+
+/// What the steps need.
+struct Steps {
+    day: Day,
+    world: Arc<World>,
+}
+
+type Work = fn(&Steps, &Placing, &StepContext) -> Result<(), Failure>;
+type Undo = fn(&World, u32);
+
+fn step(steps: &Arc<Steps>, id: &str, work: Work) -> Step {
+    let steps = Arc::clone(steps);
+    Step::new(id, move |context| ready(steps.invoke(work, &context)))
+}
+
+impl Steps {
+    fn invoke(&self, work: Work, context: &StepContext) -> Result<(), Failure> {
+        let placing: Placing = context.input()?;
+        if placing.day != self.day.as_str() {
+            return Err(Failure::reject("the order is of another day"));
+        }
+        work(self, &placing, context)
+    }
+
+    /// What undoes a step.
+    fn undo(
+        self: &Arc<Self>,
+        undo: Undo,
+    ) -> impl Fn(StepContext) -> Ready<Result<(), Failure>> + Send + Sync + 'static {
+        let steps = Arc::clone(self);
+        move |context| {
+            ready(context.input().map_err(Failure::from).map(|placing: Placing| {
+                if placing.day == steps.day.as_str() {
+                    undo(&steps.world, placing.sale.order);
+                }
+            }))
+        }
+    }
+
+    fn reserve(&self, placing: &Placing, context: &StepContext) -> Result<(), Failure> {
+        let Placing { sale, fence, .. } = placing;
+        let reserved = self.world.warehouse.reserve(sale.order, *fence, &sale.items());
+        reserved.map_err(|refused| match refused {
+            NotReserved::OutOfStock(product) => {
+                Failure::reject(format!("there is not enough of {product}"))
+            }
+            NotReserved::Stale => Failure::reject(STALE),
+        })?;
+        Ok(context.publish_event(event(&self.day, PLACED, sale)?)?)
+    }
+
+    fn put_back(world: &World, order: u32) {
+        world.warehouse.put_back(order);
+    }
+
+    fn charge(&self, placing: &Placing, _: &StepContext) -> Result<(), Failure> {
+        let Placing { sale, card, .. } = placing;
+        let charged = self.world.bank.charge(sale.order, *card, sale.cents);
+        charged.map_err(|refusal| match refusal {
+            Refusal::Declined => Failure::reject(refusal.to_string()),
+            Refusal::NoAnswer => Failure::retry(refusal.to_string()),
+        })
+    }
+
+    fn refund(world: &World, order: u32) {
+        world.bank.refund(order);
+    }
+
+    fn ship(&self, placing: &Placing, context: &StepContext) -> Result<(), Failure> {
+        let Placing { sale, country, .. } = placing;
+        let sent = self.world.carrier.send(sale.order, country);
+        sent.map_err(|error| Failure::reject(error.to_string()))?;
+        Ok(context.publish_event(event(&self.day, SHIPPED, sale)?)?)
     }
 }

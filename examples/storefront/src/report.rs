@@ -149,10 +149,13 @@ pub(crate) async fn write(
             )
         }
         ModuleName::Events => {
-            let groups = n(found.completed);
-            format!("{groups} groups released, {} events handled", n(handled))
+            format!("{} events handled by {} desks", n(handled), desks.len())
         }
         ModuleName::Locking => format!("{} orders, each under a lock", n(found.visits)),
+        ModuleName::Workflows => {
+            let undone = found.declined + found.undeliverable + found.out_of_stock;
+            format!("{} orders done, {} reverted", n(found.completed), n(undone))
+        }
         ModuleName::Files => format!("{} invoices written and read", n(found.invoices)),
         ModuleName::Notifications => {
             format!("{} letters, asked for {} times", n(found.letters), n(letters))

@@ -71,12 +71,8 @@ pub async fn open(
         day: day.clone(),
         catalogue: feed.catalogue.clone(),
         prices: Prices::new(runtime.cache().clone(), day.clone(), Arc::clone(&meters)),
-        checkout: Checkout::new(
-            runtime.events().clone(),
-            day.clone(),
-            Arc::clone(&world),
-            Arc::clone(&meters),
-        ),
+        checkout: Checkout::open(runtime, day.clone(), Arc::clone(&world), Arc::clone(&meters))
+            .await?,
         progress: progress.clone(),
         meters: Arc::clone(&meters),
     });
@@ -105,12 +101,17 @@ pub async fn open(
     desks.stop().await;
 
     clock.begin(Part::Closing);
+    let reads = counter.prices.reads();
+    // Its tills are done with, so nobody else has it.
+    if let Some(counter) = Arc::into_inner(counter) {
+        counter.checkout.stop().await;
+    }
     runtime.analytics().flush().await.map_err(doing("writing the statistics out"))?;
     let found = count(runtime, day, &office, &world, tally, &meters, replayed).await?;
     let evening = Evening {
         expected: audit::expected(feed),
         found,
-        catalogue_reads: counter.prices.reads(),
+        catalogue_reads: reads,
         fewest_reads: audit::fewest_reads(feed),
         dead_letters,
         left: office.left().await?,

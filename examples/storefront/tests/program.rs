@@ -26,7 +26,8 @@ fn storefront(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-const MODULES: [&str; 6] = ["cache", "events", "locking", "files", "notifications", "analytics"];
+const MODULES: [&str; 7] =
+    ["cache", "events", "locking", "files", "workflows", "notifications", "analytics"];
 
 #[test]
 fn a_script_gets_one_object_with_what_each_module_did() {
