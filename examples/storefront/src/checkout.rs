@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stheno::{
-    Events, Failure, Finished, RunDetail, RunState, Runtime, Step, StepContext, Workflow,
-    WorkflowWorker, Workflows,
+    Failure, Finished, RunDetail, RunError, RunFilter, RunState, Runtime, Step, StepContext,
+    StepState, Workflow, WorkflowWorker, Workflows,
 };
 
 use crate::day::Day;
@@ -26,11 +26,13 @@ const WORKFLOW: &str = "storefront-order";
 const RESERVE: &str = "reserve";
 const CHARGE: &str = "charge";
 const SHIP: &str = "ship";
+/// An order that comes again within this time is turned away.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
 /// How often the bank is asked for one charge, and the waits between: short, as the
 /// day is.
 const CHARGE_ATTEMPTS: u32 = 3;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
-/// Why a step is not done whose lock was lost.
+/// Why nothing is reserved for an order whose lock was lost.
 const STALE: &str = "the lock was lost";
 
 /// An order about to be placed: the input of its run.
@@ -59,6 +61,21 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// None for a run that ended as none may.
+    fn of(run: &RunDetail) -> Option<Self> {
+        let (state, cause) = (run.status.state, run.status.cause.as_ref());
+        match (state, cause.and_then(|cause| cause.step.as_deref())) {
+            (RunState::Done, _) => Some(Self::Completed),
+            (RunState::Reverted, Some(RESERVE)) => {
+                let stale = cause.is_some_and(|cause| cause.reason == STALE);
+                (!stale).then_some(Self::OutOfStock)
+            }
+            (RunState::Reverted, Some(CHARGE)) => Some(Self::Declined),
+            (RunState::Reverted, Some(SHIP)) => Some(Self::Undeliverable),
+            _ => None,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -70,133 +87,135 @@ impl Outcome {
     }
 }
 
+/// How the runs of a day ended, as the module has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Runs {
+    pub(crate) done: u64,
+    pub(crate) reverted: u64,
+    /// Steps that were done and then undone.
+    pub(crate) undone: u64,
+}
+
+/// Where orders are brought to their end; cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Checkout {
-    workflows: Workflows,
+    runtime: Runtime,
     day: Day,
-    worker: WorkflowWorker,
     meters: Arc<Meters>,
 }
 
 impl Checkout {
-    /// Defines the workflow, and does its steps from now on.
-    pub(crate) async fn open(
-        runtime: &Runtime,
-        day: Day,
-        world: Arc<World>,
-        meters: Arc<Meters>,
-    ) -> Result<Self, Error> {
-        let (workflows, events) = (runtime.workflows().clone(), runtime.events().clone());
-        let steps = Arc::new(Steps { day: day.clone(), world });
-        let (asked, of) = (workflows.clone(), day.clone());
-        let workflow = Workflow::new(WORKFLOW)
-            .then(step(&steps, RESERVE, Steps::reserve).compensate(steps.undo(Steps::put_back)))
+    pub(crate) fn new(runtime: &Runtime, day: Day, meters: Arc<Meters>) -> Self {
+        Self { runtime: runtime.clone(), day, meters }
+    }
+
+    /// Defines the workflow, and does its steps in this world from now on.
+    pub(crate) async fn open(&self, world: Arc<World>) -> Result<WorkflowWorker, Error> {
+        let steps = Steps { checkout: self.clone(), world };
+        let order = Workflow::new(WORKFLOW)
             .then(
-                step(&steps, CHARGE, Steps::charge)
-                    .compensate(steps.undo(Steps::refund))
+                Step::new(RESERVE, steps.work(Steps::reserve))
+                    .compensate(steps.undo(|world, order| world.warehouse.put_back(order))),
+            )
+            .then(
+                Step::new(CHARGE, steps.work(Steps::charge))
+                    .compensate(steps.undo(|world, order| world.bank.refund(order)))
                     .attempts(CHARGE_ATTEMPTS)
                     .backoff(BACKOFF.0, BACKOFF.1),
             )
-            .then(step(&steps, SHIP, Steps::ship))
+            .then(Step::new(SHIP, steps.work(Steps::ship)))
             .publishes()
-            .on_finish(move |finished| tell(asked.clone(), events.clone(), of.clone(), finished));
-        let worker = workflows.define(workflow).await.map_err(doing("defining the workflow"))?;
-        Ok(Self { workflows, day, worker, meters })
+            .retention(REMEMBERED)
+            .on_finish(move |finished| steps.clone().tell(finished));
+        self.workflows().define(order).await.map_err(doing("defining the workflow of an order"))
+    }
+
+    fn workflows(&self) -> &Workflows {
+        self.runtime.workflows()
     }
 
     /// Brings an order to its end.
     pub(crate) async fn place(&self, placing: &Placing) -> Result<Outcome, Error> {
         let run = self.day.name("order", placing.sale.order);
         let ended = self.meters.workflows.time(async {
-            if !self.workflows.start(WORKFLOW, placing).id(&run).await?.new {
+            if !self.workflows().start(WORKFLOW, placing).id(&run).await?.new {
                 return Ok(None);
             }
-            self.workflows.wait(&run).await.map(Some)
+            self.workflows().wait(&run).await.map(Some)
         });
         match ended.await.map_err(doing("running an order"))? {
             None => Ok(Outcome::Duplicate),
-            Some(ended) => outcome(&ended).ok_or_else(|| Error::Run(format!("{:?}", ended.status))),
+            Some(run) => Outcome::of(&run).ok_or_else(|| RunError::NotDone(Box::new(run)).into()),
         }
     }
 
-    /// Waits for the steps that have begun, and does no more.
-    pub(crate) async fn stop(self) {
-        self.worker.stop().await;
-    }
-}
-
-/// How an order ended; none if it should not have.
-fn outcome(run: &RunDetail) -> Option<Outcome> {
-    let status = &run.status;
-    let cause = status.cause.as_ref();
-    let failed = cause.and_then(|cause| cause.step.as_deref());
-    match (status.state, failed) {
-        (RunState::Done, _) => Some(Outcome::Completed),
-        (RunState::Reverted, Some(RESERVE)) => {
-            let stale = cause.is_some_and(|cause| cause.reason.contains(STALE));
-            (!stale).then_some(Outcome::OutOfStock)
+    /// How the runs of this day ended.
+    pub(crate) async fn runs(&self) -> Result<Runs, Error> {
+        let ours = self.day.name("order", "");
+        let (mut runs, mut after) = (Runs::default(), None::<String>);
+        loop {
+            let filter = RunFilter { workflow: Some(WORKFLOW.into()), ..RunFilter::default() };
+            let page = self.workflows().list(filter, after.as_deref(), 1_000).await;
+            let page = page.map_err(doing("listing the runs"))?;
+            for run in page.items.iter().filter(|run| run.run.starts_with(&ours)) {
+                match run.state {
+                    RunState::Done => runs.done += 1,
+                    RunState::Reverted => {
+                        runs.reverted += 1;
+                        let run = self.workflows().get(&run.run).await;
+                        let steps = run.map_err(doing("looking up a run"))?.steps;
+                        let undone = steps.iter().filter(|step| step.state == StepState::Reverted);
+                        runs.undone += undone.count() as u64;
+                    }
+                    _ => {}
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(runs);
+            }
         }
-        (RunState::Reverted, Some(CHARGE)) => Some(Outcome::Declined),
-        (RunState::Reverted, Some(SHIP)) => Some(Outcome::Undeliverable),
-        _ => None,
     }
 }
 
-/// Tells the desks of an order that was undone; of the others the run's own events
-/// tell.
-async fn tell(
-    workflows: Workflows,
-    events: Events,
-    day: Day,
-    finished: Finished,
-) -> Result<(), Failure> {
-    let Placing { day: of, sale, .. } = finished.input_as()?;
-    if finished.state == RunState::Done || of != day.as_str() {
-        return Ok(());
-    }
-    let run = workflows.get(&finished.run).await?;
-    let mut cancelled = event(&day, CANCELLED, &sale)?;
-    let reason = outcome(&run).map_or("we cannot say why", Outcome::as_str);
-    cancelled.metadata.push((REASON.into(), reason.into()));
-    events.publish_all(vec![cancelled]).await?;
-    Ok(())
-}
-
-/// What the steps need.
+/// What the steps have at hand; cheap to clone.
+#[derive(Clone)]
 struct Steps {
-    day: Day,
+    checkout: Checkout,
     world: Arc<World>,
 }
 
-type Work = fn(&Steps, &Placing, &StepContext) -> Result<(), Failure>;
-type Undo = fn(&World, u32);
-
-fn step(steps: &Arc<Steps>, id: &str, work: Work) -> Step {
-    let steps = Arc::clone(steps);
-    Step::new(id, move |context| ready(steps.invoke(work, &context)))
-}
+type Handled = Ready<Result<(), Failure>>;
 
 impl Steps {
-    fn invoke(&self, work: Work, context: &StepContext) -> Result<(), Failure> {
-        let placing: Placing = context.input()?;
-        if placing.day != self.day.as_str() {
-            return Err(Failure::reject("the order is of another day"));
-        }
-        work(self, &placing, context)
+    /// A handler that does a step.
+    fn work(
+        &self,
+        work: fn(&Self, &Placing, &StepContext) -> Result<(), Failure>,
+    ) -> impl Fn(StepContext) -> Handled + Send + Sync + use<> {
+        let steps = self.clone();
+        let work = move |context: StepContext| {
+            let placing: Placing = context.input()?;
+            if placing.day != steps.checkout.day.as_str() {
+                return Err(Failure::reject("the order is of another day"));
+            }
+            work(&steps, &placing, &context)
+        };
+        move |context| ready(work(context))
     }
 
-    /// What undoes a step.
-    fn undo(
-        self: &Arc<Self>,
-        undo: Undo,
-    ) -> impl Fn(StepContext) -> Ready<Result<(), Failure>> + Send + Sync + 'static {
-        let steps = Arc::clone(self);
-        move |context| {
-            ready(context.input().map_err(Failure::from).map(|placing: Placing| {
-                if placing.day == steps.day.as_str() {
-                    undo(&steps.world, placing.sale.order);
-                }
-            }))
-        }
+    /// A handler that undoes a step.
+    fn undo(&self, undo: fn(&World, u32)) -> impl Fn(StepContext) -> Handled + Send + Sync + use<> {
+        let Self { checkout: Checkout { day, .. }, world } = self.clone();
+        let undo = move |context: StepContext| {
+            let placing: Placing = context.input()?;
+            // The world of another day is gone, with all that was done in it.
+            if placing.day == day.as_str() {
+                undo(&world, placing.sale.order);
+            }
+            Ok(())
+        };
+        move |context| ready(undo(context))
     }
 
     fn reserve(&self, placing: &Placing, context: &StepContext) -> Result<(), Failure> {
@@ -208,11 +227,7 @@ impl Steps {
             }
             NotReserved::Stale => Failure::reject(STALE),
         })?;
-        Ok(context.publish_event(event(&self.day, PLACED, sale)?)?)
-    }
-
-    fn put_back(world: &World, order: u32) {
-        world.warehouse.put_back(order);
+        Ok(context.publish_event(event(&self.checkout.day, PLACED, sale)?)?)
     }
 
     fn charge(&self, placing: &Placing, _: &StepContext) -> Result<(), Failure> {
@@ -224,14 +239,27 @@ impl Steps {
         })
     }
 
-    fn refund(world: &World, order: u32) {
-        world.bank.refund(order);
-    }
-
     fn ship(&self, placing: &Placing, context: &StepContext) -> Result<(), Failure> {
         let Placing { sale, country, .. } = placing;
         let sent = self.world.carrier.send(sale.order, country);
-        sent.map_err(|error| Failure::reject(error.to_string()))?;
-        Ok(context.publish_event(event(&self.day, SHIPPED, sale)?)?)
+        sent.map_err(|refusal| Failure::reject(refusal.to_string()))?;
+        Ok(context.publish_event(event(&self.checkout.day, SHIPPED, sale)?)?)
+    }
+
+    /// Tells the desks of an order that was undone. Of the others they hear by what
+    /// the steps publish.
+    async fn tell(self, finished: Finished) -> Result<(), Failure> {
+        let Checkout { runtime, day, meters } = &self.checkout;
+        let placing: Placing = finished.input_as()?;
+        if finished.state == RunState::Done || placing.day != day.as_str() {
+            return Ok(());
+        }
+        let run = runtime.workflows().get(&finished.run).await?;
+        let reason = Outcome::of(&run).map_or("we cannot say why", Outcome::as_str);
+        let mut cancelled = event(day, CANCELLED, &placing.sale)?;
+        cancelled.metadata.push((REASON.into(), reason.into()));
+        let published = runtime.events().publish_all(vec![cancelled]);
+        meters.events.time(published).await?;
+        Ok(())
     }
 }

@@ -14,8 +14,8 @@ pub enum Error {
         error: stheno::Error,
     },
     /// The run of an order ended as no order may.
-    #[error("the run of an order ended otherwise than it may: {0}")]
-    Run(String),
+    #[error(transparent)]
+    Run(#[from] stheno::RunError),
     /// The desks did not handle all events in time.
     #[error("after {patience:?} there are still events to handle: {progress}")]
     TooSlow {

@@ -153,8 +153,9 @@ pub(crate) async fn write(
         }
         ModuleName::Locking => format!("{} orders, each under a lock", n(found.visits)),
         ModuleName::Workflows => {
-            let undone = found.declined + found.undeliverable + found.out_of_stock;
-            format!("{} orders done, {} reverted", n(found.completed), n(undone))
+            let Totals { runs_done, runs_reverted, steps_undone, .. } = found;
+            let [done, reverted, undone] = [runs_done, runs_reverted, steps_undone].map(n);
+            format!("{done} runs done, {reverted} reverted: {undone} steps undone")
         }
         ModuleName::Files => format!("{} invoices written and read", n(found.invoices)),
         ModuleName::Notifications => {
