@@ -60,7 +60,7 @@ pub struct DeskReport {
     pub handled: u64,
     /// Those that took more than one attempt.
     pub retried: u64,
-    /// What is left in its subscription.
+    /// What is left in its subscription and was not there in the morning.
     pub left: u64,
 }
 

@@ -75,6 +75,8 @@ pub async fn open(
         progress: progress.clone(),
         meters: Arc::clone(&meters),
     });
+    // Of a day that did not come to its end, where the providers are durable.
+    let before = office.left().await?;
     let checkout = counter.checkout.open(Arc::clone(&world)).await?;
     let desks = office.open().await?;
 
@@ -105,13 +107,17 @@ pub async fn open(
     checkout.stop().await;
     runtime.analytics().flush().await.map_err(doing("writing the statistics out"))?;
     let found = count(&counter, &office, &world, replayed).await?;
+    let mut left = office.left().await?;
+    for (desk, left) in &mut left {
+        *left = left.saturating_sub(before.get(desk).copied().unwrap_or(0));
+    }
     let evening = Evening {
         expected: audit::expected(feed),
         found,
         catalogue_reads: reads,
         fewest_reads: audit::fewest_reads(feed),
         dead_letters,
-        left: office.left().await?,
+        left,
     };
     report::write(runtime, &office, &meters, evening, clock.end()).await
 }
