@@ -1,4 +1,4 @@
-//! The process that is killed: durable events through the embed API.
+//! The process that is killed: durable events and workflows through the embed API.
 //!
 //! It says on standard output what it was told by the runtime, one line each,
 //! as soon as it knows; its parent reads that to the end and holds it against
@@ -12,7 +12,13 @@
 //! | `released GROUP COUNT` | a release returned well |
 //! | `handling NAME` | a pull brought it, nothing was settled yet |
 //! | `settled NAME` | its outcome was recorded |
-//! | `drained` | nothing waits and nothing is leased |
+//! | `accepted RUN` | a start of it returned well |
+//! | `did RUN STEP` | a step is about to say that it is done |
+//! | `undid RUN STEP` | a compensation is about to say so |
+//! | `ended RUN STATE` | it was found ended, at the very end |
+//! | `drained` | nothing waits, nothing is leased, every run has ended |
+
+mod workflows;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,17 +44,24 @@ const ID: &str = "s";
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().context("GUEST CACHE STORE ROUND [GROUP...]");
-    let (guest, cache, store, round) = (next()?, next()?, next()?, next()?);
+    let mut next = || arguments.next().context("EVENTS WORKFLOWS CACHE FOLDER ROUND [GROUP...]");
+    let (guest, flows, cache, folder) = (next()?, next()?, next()?, next()?);
+    let round = next()?;
     let groups: Vec<String> = arguments.collect();
 
     let mut config = Config::default();
     config.runtime.compile_cache = CompileCache::Folder(cache.into());
-    let mut provider = ProviderConfig::new(Resolve::File(guest.into()));
-    let max_size = StoreSize::new(ByteSize::gib(1))?;
-    let grant = StoreGrant { path: PathBuf::from(store), max_size };
-    provider.grants.add_store(StoreLabel::new("default")?, grant);
-    let builder = Runtime::builder().config(config).provider(ModuleName::Events, provider);
+    let mut builder = Runtime::builder().config(config);
+    for (module, guest, file) in [
+        (ModuleName::Events, guest, "events.redb"),
+        (ModuleName::Workflows, flows, "workflows.redb"),
+    ] {
+        let mut provider = ProviderConfig::new(Resolve::File(guest.into()));
+        let max_size = StoreSize::new(ByteSize::gib(1))?;
+        let grant = StoreGrant { path: PathBuf::from(&folder).join(file), max_size };
+        provider.grants.add_store(StoreLabel::new("default")?, grant);
+        builder = builder.provider(module, provider);
+    }
     let runtime = builder.build().await?;
     println!("ready");
 
@@ -56,6 +69,8 @@ async fn main() -> anyhow::Result<()> {
     let pattern = "*".to_owned();
     let subscription = Subscription { id: ID.to_owned(), pattern, retained: true, idle_ttl: None };
     events.create_subscription(subscription).await?;
+    let flows = runtime.workflows().clone();
+    workflows::define(&flows).await?;
     // What an earlier process staged and did not see released.
     for group in groups {
         let count = events.group(&group).release().await?;
@@ -63,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
     }
     if round == "drain" {
         drain(&events).await?;
+        workflows::drain(&flows).await?;
         println!("drained");
         runtime.shutdown().await?;
         return Ok(());
@@ -79,6 +95,12 @@ async fn main() -> anyhow::Result<()> {
         let (events, room) = (events.clone(), Arc::clone(&room));
         async move { stage_and_release(&events, &room, &who).await }
     });
+    let places = Arc::new(Semaphore::new(2));
+    for starter in 0..2 {
+        let (flows, places) = (flows.clone(), Arc::clone(&places));
+        let who = format!("{round}-w{starter}");
+        tokio::spawn(async move { workflows::start(&flows, &places, &who).await });
+    }
     loop {
         handle(&events, Duration::from_secs(1), Some(&room)).await?;
     }

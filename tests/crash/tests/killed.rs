@@ -1,4 +1,4 @@
-//! Killed two hundred times at any moment, durable events lose nothing.
+//! Killed two hundred times at any moment, durable events and workflows lose nothing.
 //!
 //! Every round starts a process on the same store (`src/main.rs` says what it
 //! does), kills it after a while that a seed decides, and reads what it had
@@ -37,6 +37,14 @@ impl Chance {
     }
 }
 
+/// The steps of a run, each with its place in the order of dependencies.
+const STEPS: [(&str, usize); 5] =
+    [("take", 0), ("left", 1), ("right", 1), ("pack", 2), ("send", 3)];
+
+fn rank(step: &str) -> usize {
+    STEPS.iter().find(|(id, _)| *id == step).unwrap().1
+}
+
 /// What all processes together have said.
 #[derive(Default)]
 struct Told {
@@ -46,6 +54,10 @@ struct Told {
     staged: BTreeSet<String>,
     /// What a release said, first time.
     released: BTreeMap<String, usize>,
+    accepted: BTreeSet<String>,
+    did: BTreeMap<String, BTreeSet<String>>,
+    undid: BTreeMap<String, BTreeSet<String>>,
+    ended: BTreeMap<String, String>,
     starts: usize,
     drained: bool,
 }
@@ -75,8 +87,52 @@ impl Told {
                     assert!(count == 0 || count == GROUP, "{count} of {group} were released");
                     self.released.entry(group.to_owned()).or_insert(count);
                 }
+                "accepted" => drop(self.accepted.insert(object.to_owned())),
+                "did" => self.did(object),
+                "undid" => self.undid(object),
+                "ended" => {
+                    let (run, state) = object.split_once(' ').unwrap();
+                    self.ended.insert(run.to_owned(), state.to_owned());
+                }
                 _ => panic!("the process said {line:?}"),
             }
+        }
+    }
+
+    /// A step begins only when what it comes after is recorded, which then is
+    /// not done again; nothing is done once undoing has begun.
+    fn did(&mut self, object: &str) {
+        let (run, step) = object.split_once(' ').unwrap();
+        assert!(!self.undid.contains_key(run), "{object} was done after it was undone");
+        let steps = self.did.entry(run.to_owned()).or_default();
+        assert!(steps.iter().all(|other| rank(other) <= rank(step)), "{object} was done again");
+        steps.insert(step.to_owned());
+    }
+
+    fn undid(&mut self, object: &str) {
+        let (run, step) = object.split_once(' ').unwrap();
+        let steps = self.undid.entry(run.to_owned()).or_default();
+        assert!(steps.iter().all(|other| rank(other) >= rank(step)), "{object} came too late");
+        steps.insert(step.to_owned());
+    }
+
+    fn check_runs(&self) {
+        for run in &self.accepted {
+            assert!(self.ended.contains_key(run), "{run} was accepted and has not ended");
+        }
+        for (run, state) in &self.ended {
+            let did = self.did.get(run).cloned().unwrap_or_default();
+            match state.as_str() {
+                "done" => {
+                    assert_eq!(did.len(), STEPS.len(), "{run} is done by {did:?}");
+                    assert!(!self.undid.contains_key(run), "{run} is done and was undone");
+                }
+                "reverted" => assert_eq!(self.undid.get(run), Some(&did), "{run}"),
+                _ => panic!("{run} is {state}"),
+            }
+        }
+        for state in ["done", "reverted"] {
+            assert!(self.ended.values().any(|it| it == state), "no run is {state}");
         }
     }
 
@@ -94,14 +150,15 @@ impl Told {
 struct Processes {
     guest: PathBuf,
     cache: PathBuf,
-    store: PathBuf,
+    workflows: PathBuf,
+    folder: PathBuf,
 }
 
 impl Processes {
     /// Runs one, kills it after its time if it has one, and gives what it said.
     fn run(&self, round: &str, groups: &[String], life: Option<Duration>) -> String {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stheno-crash-child"))
-            .args([&self.guest, &self.cache, &self.store])
+            .args([&self.guest, &self.workflows, &self.cache, &self.folder])
             .arg(round)
             .args(groups)
             .stdin(Stdio::null())
@@ -137,7 +194,8 @@ fn killed_at_any_moment_no_accepted_event_is_lost_and_no_group_is_half_released(
     let processes = Processes {
         guest: guest("events-local"),
         cache: compile_cache(env!("CARGO_TARGET_TMPDIR")),
-        store: folder.path().join("events.redb"),
+        workflows: guest("workflows-local"),
+        folder: folder.path().to_owned(),
     };
     let (mut told, mut chance) = (Told::default(), Chance(seed));
     // Compiles the component if nobody has yet.
@@ -166,6 +224,7 @@ fn killed_at_any_moment_no_accepted_event_is_lost_and_no_group_is_half_released(
     for group in &told.staged {
         assert_eq!(told.of_group(group), GROUP, "{group} was staged and is not whole");
     }
+    told.check_runs();
     // Groups of whose staging nobody was told are there whole or not at all.
     let named = told.handled.iter().filter_map(|name| name.split_once('/'));
     for (group, _) in named {
