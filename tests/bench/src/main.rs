@@ -14,6 +14,7 @@ mod locking_local;
 mod measure;
 mod native;
 mod start;
+mod workflows_local;
 
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ enum Bench {
     EventsDurable,
     /// The analytics on their local provider, in files.
     AnalyticsLocal,
+    /// The workflows on their local provider, in memory and in a store.
+    WorkflowsLocal,
     /// The files on their local provider.
     FilesLocal,
     /// A request through a guest.
@@ -82,6 +85,9 @@ fn main() -> anyhow::Result<()> {
     if wanted(Bench::AnalyticsLocal) {
         runtime.block_on(analytics_local::run(span, &mut |row| print.row(&row)))?;
     }
+    if wanted(Bench::WorkflowsLocal) {
+        runtime.block_on(workflows_local::run(span, &mut |row| print.row(&row)))?;
+    }
     if wanted(Bench::FilesLocal) {
         runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
     }
@@ -107,7 +113,7 @@ impl Printer {
         }
         if !std::mem::replace(&mut self.headed, true) {
             println!(
-                "{:<14} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
+                "{:<15} {:<34} {:>7} {:>12} {:>9} {:>9} {:>8}  {:<22} {:>12} {:>6}",
                 "bench",
                 "case",
                 "callers",
@@ -127,7 +133,7 @@ impl Printer {
             _ => ("-", "-".into(), "-".into()),
         };
         println!(
-            "{:<14} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
+            "{:<15} {:<34} {:>7} {:>12.0} {:>9.2} {:>9.2} {:>8.3}  {baseline:<22} {its:>12} {ratio:>6}",
             row.bench,
             row.case,
             row.callers,

@@ -140,3 +140,21 @@ impl NativeLocks {
         true
     }
 }
+
+/// A table of runs behind a lock, with the results of their steps.
+#[derive(Clone, Default)]
+pub(crate) struct NativeRuns(Arc<Mutex<HashMap<String, Vec<Vec<u8>>>>>);
+
+impl NativeRuns {
+    pub(crate) async fn record(&self, run: &str, result: Vec<u8>) {
+        let mut runs = self.0.lock().await;
+        match runs.get_mut(run) {
+            Some(results) => results.push(result),
+            None => drop(runs.insert(run.to_owned(), vec![result])),
+        }
+    }
+
+    pub(crate) async fn remove(&self, run: &str) {
+        self.0.lock().await.remove(run);
+    }
+}

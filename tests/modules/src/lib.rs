@@ -23,5 +23,6 @@ mod pages {
         files: "files.md",
         notifications: "notifications.md",
         analytics: "analytics.md",
+        workflows: "workflows.md",
     }
 }
