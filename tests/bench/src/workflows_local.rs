@@ -24,9 +24,6 @@ const WORKFLOW: &str = "order";
 const CALLERS: usize = 64;
 const STEPS: u64 = 3;
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
-/// Long enough for whoever waits, and short enough that a fast loop does not fill
-/// the provider with runs that have ended.
-const RETENTION: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(span: Duration, print: &mut impl FnMut(Row)) -> anyhow::Result<()> {
     let runs = NativeRuns::default();
@@ -128,7 +125,6 @@ fn three_steps() -> Workflow {
         .then(Step::new("first", async |step: StepContext| Ok(handle(step.input()?))))
         .then(Step::new("second", async |step: StepContext| Ok(handle(step.result("first")?))))
         .then(Step::new("third", async |step: StepContext| Ok(handle(step.result("second")?))))
-        .retention(RETENTION)
 }
 
 fn durable(file: &Path) -> anyhow::Result<Config> {

@@ -35,13 +35,12 @@ impl Engine {
     }
 
     fn start_one(&mut self, request: StartRequest, now: Now) -> Started {
-        let StartRequest { workflow, run, input } = request;
-        if let Some(id) = &run
-            && let Some(slot) = self.find_slot(id, now)
+        let StartRequest { workflow, run: id, named, input } = request;
+        if let Some(slot) = self.find_slot(&id, now)
             && let Some(existing) = self.runs.get(slot)
         {
             return if existing.plan.definition.id == workflow {
-                Started::Existing(id.clone())
+                Started::Existing(id)
             } else {
                 Started::Refused(Error::Conflict(format!(
                     "the run `{id}` is one of the workflow `{}`; take another id",
@@ -49,8 +48,8 @@ impl Engine {
                 )))
             };
         }
-        let named = run.is_some();
-        let begin = Begin { workflow: &workflow, id: run, named, input, ..Begin::default() };
+        let id = Some(id);
+        let begin = Begin { workflow: &workflow, id, named, input, ..Begin::default() };
         match self.begin_run(begin, now) {
             Ok(serial) => {
                 let slot = self.by_serial.get(&serial);

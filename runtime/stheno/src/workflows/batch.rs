@@ -24,9 +24,10 @@ const LEAST: usize = BATCH_BYTES / BATCH_ITEMS;
 pub(super) struct Start {
     pub(super) workflow: String,
     pub(super) run: String,
+    /// Whether a caller chose the id. If not, this host has made it up, and nobody
+    /// else has it.
+    pub(super) named: bool,
     pub(super) input: Vec<u8>,
-    /// Whether this host has made the id up, so that nobody else has it.
-    pub(super) own: bool,
 }
 
 pub(super) struct StartBatch {
@@ -70,13 +71,11 @@ impl Batch for StartBatch {
     }
 
     async fn run(&self, starts: Vec<Start>) -> Vec<Result<contract::Started, Error>> {
-        let mut own = Vec::with_capacity(starts.len());
         let requests: Vec<_> = starts
             .into_iter()
             .map(|start| {
-                own.push(start.own);
-                let Start { workflow, run, input, .. } = start;
-                contract::StartRequest { workflow, run: Some(run), input }
+                let Start { workflow, run, named, input } = start;
+                contract::StartRequest { workflow, run, named, input }
             })
             .collect();
         let requests = Arc::new(requests);
@@ -93,15 +92,16 @@ impl Batch for StartBatch {
                 answers
             }
         };
-        own.into_iter().zip(answers).map(|(own, answer)| answered(own, answer?)).collect()
+        let named = requests.iter().map(|request| request.named);
+        named.zip(answers).map(|(named, answer)| answered(named, answer?)).collect()
     }
 }
 
-fn answered(own: bool, answer: contract::Started) -> Result<contract::Started, Error> {
+fn answered(named: bool, answer: contract::Started) -> Result<contract::Started, Error> {
     match answer {
         contract::Started::Refused(error) => Err(error),
         // It was started by the batch that failed.
-        contract::Started::Existing(run) if own => Ok(contract::Started::Run(run)),
+        contract::Started::Existing(run) if !named => Ok(contract::Started::Run(run)),
         started => Ok(started),
     }
 }
@@ -227,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_an_own_id_is_new_also_where_the_batch_was_made_again() {
+    fn a_run_of_an_id_made_up_here_is_new_also_where_the_batch_was_made_again() {
         let existing = || contract::Started::Existing("r".into());
-        assert!(matches!(answered(true, existing()), Ok(contract::Started::Run(_))));
-        assert!(matches!(answered(false, existing()), Ok(contract::Started::Existing(_))));
+        assert!(matches!(answered(false, existing()), Ok(contract::Started::Run(_))));
+        assert!(matches!(answered(true, existing()), Ok(contract::Started::Existing(_))));
         let refused = contract::Started::Refused(Error::Conflict("no".into()));
-        assert!(matches!(answered(true, refused), Err(Error::Conflict(_))));
+        assert!(matches!(answered(false, refused), Err(Error::Conflict(_))));
     }
 }

@@ -66,7 +66,8 @@ impl<'a> StartRun<'a> {
     }
 
     /// The run's id: 1 to 255 bytes without control characters. A run id runs
-    /// once. Without one it gets an id that no run has.
+    /// once. Without one it gets an id that no run has, and a provider that needs the
+    /// room may forget it before its retention is over.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
@@ -74,14 +75,14 @@ impl<'a> StartRun<'a> {
 
     fn checked(self) -> Result<(&'a Calls, Start), Error> {
         let calls = &self.workflows.calls;
-        let own = self.id.is_none();
+        let named = self.id.is_some();
         let run = match self.id {
             Some(id) => args::name("id", &id)?,
             None => calls.new_id(),
         };
         let workflow = args::name("workflow", self.workflow)?;
         let input = args::body("input", self.input?)?;
-        Ok((calls, Start { workflow, run, input, own }))
+        Ok((calls, Start { workflow, run, named, input }))
     }
 }
 

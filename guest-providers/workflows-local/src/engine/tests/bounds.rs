@@ -35,8 +35,7 @@ fn bytes_are_bounded_and_runs_under_way_have_room_of_their_own() {
     let mut engine = engine(limits);
     engine.define(definition("w", vec![step("a", &[])]), at(0)).unwrap();
     let empty = engine.usage.get();
-    let request =
-        |n: u8| StartRequest { workflow: "w".to_owned(), run: None, input: vec![n; 5_000] };
+    let request = |n: u8| unnamed("w", vec![n; 5_000]);
     let answers = engine.start((0..9).map(request).collect(), at(0));
     let began = answers.iter().filter(|answer| matches!(answer, Started::Run(_))).count();
     assert_eq!(began, 5);
@@ -75,8 +74,7 @@ fn results_beyond_four_mebibytes_fail_the_step_and_what_it_did_is_undone() {
 #[test]
 fn a_pull_stops_at_its_bytes_and_says_that_there_is_more() {
     let mut engine = with(vec![step("a", &[])]);
-    let request =
-        |n: u8| StartRequest { workflow: "w".to_owned(), run: None, input: vec![n; 1 << 20] };
+    let request = |n: u8| unnamed("w", vec![n; 1 << 20]);
     engine.start((0..9).map(request).collect(), at(0));
     let pulled = pull(&mut engine, 0);
     assert_eq!((pulled.tasks.len(), pulled.next_due_ms), (4, Some(0)));

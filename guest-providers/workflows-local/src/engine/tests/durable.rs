@@ -228,8 +228,7 @@ type Call = (&'static str, fn(&mut Engine));
 fn a_call_cut_short_between_two_batches_leaves_each_run_whole() {
     let calls: [Call; 4] = [
         ("start", |engine| {
-            let request =
-                |n: u8| StartRequest { workflow: "w".to_owned(), run: None, input: vec![n; 40] };
+            let request = |n: u8| unnamed("w", vec![n; 40]);
             engine.start((0..4).map(request).collect(), at(2));
         }),
         ("settle", |engine| {

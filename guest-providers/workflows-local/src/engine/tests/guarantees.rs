@@ -39,8 +39,7 @@ fn what_is_side_by_side_is_due_at_once_and_what_joins_waits_for_all() {
 fn one_id_runs_once() {
     let mut engine = with(vec![step("a", &[])]);
     engine.define(definition("other", vec![step("a", &[])]), at(0)).unwrap();
-    let request =
-        || StartRequest { workflow: "w".to_owned(), run: Some("r".to_owned()), input: Vec::new() };
+    let request = || request("w", "r", b"");
     let answers = engine.start(vec![request(), request()], at(0));
     assert!(matches!(&answers[..], [Started::Run(one), Started::Existing(two)] if one == two));
     assert!(matches!(

@@ -7,6 +7,8 @@ mod histories;
 mod rows;
 mod schedules;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use stheno_sdk::workflows::{
     Definition, Failure, Outcome as Settling, Pulled, Retries, RunState, Selector, Settled,
     StartRequest, Started, Step, StepState, Task, Verdict, Work,
@@ -67,11 +69,22 @@ fn with(steps: Vec<Step>) -> Engine {
     engine
 }
 
+fn request(workflow: &str, run: &str, input: &[u8]) -> StartRequest {
+    let (workflow, run) = (workflow.to_owned(), run.to_owned());
+    StartRequest { workflow, run, named: true, input: input.to_vec() }
+}
+
+/// With an id that a host has made up.
+fn unnamed(workflow: &str, input: Vec<u8>) -> StartRequest {
+    static MADE_UP: AtomicU64 = AtomicU64::new(0);
+    let run = format!("made-up-{}", MADE_UP.fetch_add(1, Ordering::Relaxed));
+    StartRequest { workflow: workflow.to_owned(), run, named: false, input }
+}
+
 fn start(engine: &mut Engine, workflow: &str, run: Option<&str>, ms: u64) -> Started {
-    let request = StartRequest {
-        workflow: workflow.to_owned(),
-        run: run.map(str::to_owned),
-        input: b"{\"n\":1}".to_vec(),
+    let request = match run {
+        Some(run) => request(workflow, run, b"{\"n\":1}"),
+        None => unnamed(workflow, b"{\"n\":1}".to_vec()),
     };
     engine.start(vec![request], at(ms)).pop().unwrap()
 }
