@@ -112,7 +112,7 @@ fn step(
             }
             let token = tokens.next();
             println!("did {run} {id} {token}");
-            if id == "take" && workflow(&run) == "order" {
+            if id == "take" && step.workflow() == "order" {
                 step.publish_event(event(&format!("run:{run}")))?;
             }
             // One that does not return when it is first polled.
