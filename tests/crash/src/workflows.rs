@@ -53,7 +53,7 @@ fn workflow(run: &str) -> &'static str {
 }
 
 #[derive(Clone)]
-pub struct Runs {
+pub(crate) struct Runs {
     workflows: Workflows,
     /// This process.
     process: Arc<str>,
@@ -136,7 +136,7 @@ fn step(
 
 impl Runs {
     /// Defines the workflows and serves them.
-    pub async fn define(
+    pub(crate) async fn define(
         workflows: Workflows,
         process: &str,
         finished: Vec<String>,
@@ -192,7 +192,7 @@ impl Runs {
     }
 
     /// Starts a run, if it is not there.
-    pub async fn begin(&self, run: &str) -> anyhow::Result<bool> {
+    pub(crate) async fn begin(&self, run: &str) -> anyhow::Result<bool> {
         let process = &*self.process;
         println!("asking {run}");
         let started = self.workflows.start(workflow(run), &(run, process)).id(run).await?;
@@ -202,7 +202,7 @@ impl Runs {
 
     /// Starts one run after the other. Those that wait are left to the next
     /// process.
-    pub async fn start(&self, starter: usize) -> anyhow::Result<()> {
+    pub(crate) async fn start(&self, starter: usize) -> anyhow::Result<()> {
         for (number, kind) in KINDS.iter().cycle().enumerate() {
             let run = format!("{}-{starter}-{number}-{kind}", self.process);
             self.begin(&run).await?;
@@ -222,14 +222,14 @@ impl Runs {
     }
 
     /// Runs that wait, or soon will.
-    pub async fn waiting(&self) -> anyhow::Result<Vec<RunStatus>> {
+    pub(crate) async fn waiting(&self) -> anyhow::Result<Vec<RunStatus>> {
         let states = vec![RunState::Running];
         let workflow = Some("parcel".to_owned());
         self.all(RunFilter { workflow, states, ..RunFilter::default() }).await
     }
 
     /// Ends the steps that wait.
-    pub async fn complete(&self, waiting: Vec<RunStatus>) -> anyhow::Result<()> {
+    pub(crate) async fn complete(&self, waiting: Vec<RunStatus>) -> anyhow::Result<()> {
         let tokens = Tokens(Arc::clone(&self.process));
         for RunStatus { run, .. } in waiting {
             let token = tokens.next();
@@ -250,7 +250,7 @@ impl Runs {
     }
 
     /// Waits for the end of every run, and starts each again under its id.
-    pub async fn drain(&self) -> anyhow::Result<()> {
+    pub(crate) async fn drain(&self) -> anyhow::Result<()> {
         timeout(LONG, self.complete_all()).await.context("a step waits without end")??;
         self.check_schedule().await?;
         self.workflows.unschedule(SCHEDULE).await?;

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const GROUP: usize = 5;
 
 #[derive(Default)]
-pub struct Told {
-    pub published: BTreeSet<String>,
-    pub handled: BTreeSet<String>,
+pub(crate) struct Told {
+    pub(crate) published: BTreeSet<String>,
+    pub(crate) handled: BTreeSet<String>,
     settled: BTreeSet<String>,
     /// As it was when the process that speaks began.
     settled_before: BTreeSet<String>,
@@ -18,12 +18,12 @@ pub struct Told {
 }
 
 impl Told {
-    pub fn another_process(&mut self) {
+    pub(crate) fn another_process(&mut self) {
         self.settled_before.clone_from(&self.settled);
     }
 
     /// Whether it is a line about events.
-    pub fn take(&mut self, verb: &str, object: &str) -> bool {
+    pub(crate) fn take(&mut self, verb: &str, object: &str) -> bool {
         match verb {
             "published" => drop(self.published.insert(object.to_owned())),
             "staged" => drop(self.staged.insert(object.to_owned())),
@@ -46,7 +46,7 @@ impl Told {
     }
 
     /// Groups that were staged and of whose release nobody knows.
-    pub fn open_groups(&self) -> Vec<&String> {
+    pub(crate) fn open_groups(&self) -> Vec<&String> {
         self.staged.iter().filter(|group| !self.released.contains_key(*group)).collect()
     }
 
@@ -56,7 +56,7 @@ impl Told {
     }
 
     /// Holds once nothing is left to be done.
-    pub fn check(&self, rounds: usize) {
+    pub(crate) fn check(&self, rounds: usize) {
         println!("{} events, {} groups", self.published.len(), self.staged.len());
         assert!(self.published.len() > rounds && !self.staged.is_empty());
         let lost: Vec<_> = self.published.difference(&self.handled).collect();

@@ -227,18 +227,18 @@ fn next_attempt(
 }
 
 #[derive(Default)]
-pub struct Told {
+pub(crate) struct Told {
     runs: BTreeMap<String, Run>,
     process: usize,
 }
 
 impl Told {
-    pub fn another_process(&mut self) {
+    pub(crate) fn another_process(&mut self) {
         self.process += 1;
     }
 
     /// Whether it is a line about runs.
-    pub fn take(&mut self, verb: &str, object: &str) -> bool {
+    pub(crate) fn take(&mut self, verb: &str, object: &str) -> bool {
         let words: Vec<_> = object.split(' ').collect();
         let name = words[0];
         let run = self.runs.entry(name.to_owned()).or_default();
@@ -246,12 +246,12 @@ impl Told {
         taken.unwrap_or_else(|wrong| panic!("{verb} {object}: {wrong}"))
     }
 
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.runs.values().filter(|run| run.accepted).count()
     }
 
     /// Runs of whose start nobody knows, and some others.
-    pub fn to_ask_again(&self, chance: &mut Chance) -> Vec<&String> {
+    pub(crate) fn to_ask_again(&self, chance: &mut Chance) -> Vec<&String> {
         let asked = |accepted| {
             let all =
                 self.runs.iter().filter(move |(_, run)| run.asked && run.accepted == accepted);
@@ -263,7 +263,7 @@ impl Told {
     }
 
     /// The ends that were told, for the last process.
-    pub fn finished(&self) -> String {
+    pub(crate) fn finished(&self) -> String {
         let states = |(name, run): (&String, &Run)| {
             run.finished
                 .iter()
@@ -274,7 +274,7 @@ impl Told {
     }
 
     /// Holds once everything has come to an end; `events` were handled.
-    pub fn check(&self, rounds: usize, events: &BTreeSet<String>) {
+    pub(crate) fn check(&self, rounds: usize, events: &BTreeSet<String>) {
         let mut kinds = BTreeMap::<_, usize>::new();
         for (name, run) in &self.runs {
             run.check(name, events).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
