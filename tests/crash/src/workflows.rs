@@ -169,7 +169,7 @@ impl Runs {
                 async move {
                     let line = format!("{} {}", run.run, run.state);
                     println!("finished {line}");
-                    told.send_modify(|told| drop(told.insert(line)));
+                    told.send_if_modified(|told| told.insert(line));
                     Ok(())
                 }
             });
