@@ -52,7 +52,7 @@ const OUTSTANDING: usize = 400;
 /// So soon the next process gets what a dead one had leased.
 const LEASE: Duration = Duration::from_millis(50);
 /// What has not come to an end by then never will.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(60);
 const ID: &str = "s";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
