@@ -255,18 +255,22 @@ impl Runs {
         self.check_schedule().await?;
         self.workflows.unschedule(SCHEDULE).await?;
         let mut orders = BTreeSet::new();
-        for RunStatus { run, workflow, parent, .. } in self.all(RunFilter::default()).await? {
+        let all = self.all(RunFilter::default()).await?;
+        let own = all.into_iter().filter(|status| status.parent.is_none());
+        for RunStatus { run, workflow, .. } in own {
             let ended = timeout(LONG, self.workflows.wait(&run)).await;
             let ended = ended.with_context(|| format!("{run} does not end"))??;
-            if let Some((outer, _)) = parent {
-                println!("nested {outer} {}", ended.status.state);
-                continue;
-            }
             tell_end(&ended)?;
             let again = self.workflows.start(&workflow, &("", "again")).id(&run).await?;
             ensure!(!again.new, "{run} ran twice");
             if workflow == "order" {
                 orders.insert(format!("{run} {}", ended.status.state));
+            }
+        }
+        // One that is done is undone if the outer run fails, so these come last.
+        for RunStatus { parent, state, .. } in self.all(RunFilter::default()).await? {
+            if let Some((outer, _)) = parent {
+                println!("nested {outer} {state}");
             }
         }
         let mut finished = self.finished.subscribe();
