@@ -37,8 +37,7 @@ pub(crate) const CASES: &[Case] = cases! {
 impl Subject {
     /// The run that the step `n` of `r` began.
     async fn child(&self) -> Result<String, Fault> {
-        let child = there("the nested run", self.step("r", "n").await?.child)?;
-        Ok(child)
+        there("the nested run", self.step("r", "n").await?.child)
     }
 
     async fn child_state(&self) -> Result<RunState, Fault> {
