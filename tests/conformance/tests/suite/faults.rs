@@ -345,6 +345,7 @@ async fn of_workflows() {
                     "conditions.results",
                     "conditions.all",
                     "undo.only-done",
+                    "arguments.steps",
                     "full.named",
                 ],
             ),
