@@ -409,7 +409,7 @@ async fn of_workflows() {
                     "restart.finish",
                 ],
             ),
-            ("mixes-up-inputs", &["nested.input"]),
+            ("mixes-up-inputs", &["nested.input", "arguments.nested"]),
             (
                 "lists-oldest-first",
                 &[
