@@ -56,6 +56,34 @@ async fn locking_local_passes_and_leaves_out_to_be_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workflows_local_passes_with_a_store_with_nothing_left_out() {
+    passes("workflows-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workflows_local_passes_without_a_store_and_leaves_out_to_be_durable() {
+    let config =
+        "[modules.workflows]\ngrants.folders = [{ host = \"{folder}\", guest = \"/f\" }]\n";
+    let durable = [
+        "runs",
+        "definitions",
+        "settled",
+        "leases",
+        "retries",
+        "timeouts",
+        "waiting",
+        "undo",
+        "ended",
+        "finish",
+        "nested",
+        "schedules",
+        "missed",
+    ];
+    let durable = durable.map(|case| format!("workflows.restart.{case}"));
+    passes("workflows-local", config, &durable.each_ref().map(String::as_str)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_local_passes_with_nothing_left_out() {
     passes("files-local", "", &[]).await;
 }
@@ -103,6 +131,7 @@ async fn a_provider_without_optional_features_passes() {
     plain_passes("plain-cache", &["tags", "matching"]).await;
     plain_passes("plain-events", &["delay", "priority", "retained", "groups", "dead-letters"])
         .await;
+    plain_passes("plain-workflows", &["nested", "schedules"]).await;
     plain_passes("plain-files", &["list", "copy", "links", "range"]).await;
     plain_passes("plain-notifications", &["outbox"]).await;
 }
