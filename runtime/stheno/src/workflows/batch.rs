@@ -176,6 +176,9 @@ fn tokens(outcomes: &[contract::Outcome]) -> Vec<String> {
 /// What each of a batch has lost. Of a token that several of them have, the outcome
 /// of the first is the one that was recorded, if any was.
 fn own_lost(tokens: Vec<Vec<String>>, lost: &[String]) -> Vec<Vec<String>> {
+    if lost.is_empty() {
+        return tokens.iter().map(|_| Vec::new()).collect();
+    }
     let mut recorded: HashMap<String, usize> = HashMap::new();
     for token in tokens.iter().flatten() {
         *recorded.entry(token.clone()).or_default() += 1;

@@ -48,11 +48,12 @@ struct Told {
 }
 
 impl Told {
-    /// Takes what one process has said; of the last line only if it is whole.
-    fn take(&mut self, said: &str) {
+    /// Takes what the process of this round has said; of the last line only if it is
+    /// whole.
+    fn take(&mut self, round: &str, said: &str) {
         self.drained = false;
         self.events.another_process();
-        self.runs.another_process();
+        self.runs.another_process(round);
         for line in said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
             let (verb, object) = line.split_once(' ').unwrap_or((line, ""));
             match verb {
@@ -129,11 +130,12 @@ fn killed_at_any_moment_no_accepted_event_is_lost_and_every_run_ends_as_it_shoul
     };
     let (mut told, mut chance) = (Told::default(), Chance(seed));
     // Compiles the components if nobody has yet.
-    told.take(&processes.run("drain", "", None));
+    told.take("drain", &processes.run("drain", "", None));
     for round in 0..ROUNDS {
         let life = Duration::from_micros(chance.below(LIVES));
         let left = told.left(false, &mut chance);
-        told.take(&processes.run(&round.to_string(), &left, Some(life)));
+        let name = round.to_string();
+        told.take(&name, &processes.run(&name, &left, Some(life)));
         if (round + 1) % 50 == 0 {
             // Past what catches the output of tests, since it takes a while.
             let (events, runs) = (told.events.published.len(), told.runs.accepted());
@@ -145,7 +147,7 @@ fn killed_at_any_moment_no_accepted_event_is_lost_and_every_run_ends_as_it_shoul
         }
     }
     let left = told.left(true, &mut chance);
-    told.take(&processes.run("drain", &left, None));
+    told.take("drain", &processes.run("drain", &left, None));
     assert!(told.drained);
 
     // Not so much died at the start that nothing was tried.

@@ -55,12 +55,12 @@ struct Run {
     ended: Option<String>,
     nested: Vec<String>,
     /// The processes that did something for it.
-    processes: BTreeSet<usize>,
+    processes: BTreeSet<String>,
 }
 
 impl Run {
     /// Whether it is a line about runs.
-    fn take(&mut self, name: &str, process: usize, verb: &str, words: &[&str]) -> Result<bool> {
+    fn take(&mut self, name: &str, process: &str, verb: &str, words: &[&str]) -> Result<bool> {
         match (verb, words) {
             ("asking", []) => self.asked = true,
             ("accepted", [input, how]) => {
@@ -93,7 +93,7 @@ impl Run {
             ("undoing", [step, attempt, input, seen @ ..]) => {
                 self.with(input)?;
                 self.see(seen)?;
-                self.undoing(steps(name)?, step, attempt)?;
+                self.undoing(steps(name)?, step, attempt, process)?;
             }
             ("undid", [step]) => drop(self.undid.insert((*step).to_owned())),
             ("finished", [state]) => drop(self.finished.insert((*state).to_owned())),
@@ -106,7 +106,7 @@ impl Run {
             _ => return Ok(false),
         }
         if matches!(verb, "doing" | "undoing") {
-            self.processes.insert(process);
+            self.processes.insert(process.to_owned());
         }
         Ok(true)
     }
@@ -145,9 +145,17 @@ impl Run {
     }
 
     /// A step that has begun is undone when those that come after it are, not
-    /// after any that it comes after.
-    fn undoing(&mut self, steps: &[(&str, usize)], step: &str, attempt: &str) -> Result<()> {
-        ensure!(self.doing.contains_key(step), "it never began");
+    /// after any that it comes after. An earlier process may have been killed when it
+    /// had the step and had not said so yet.
+    fn undoing(
+        &mut self,
+        steps: &[(&str, usize)],
+        step: &str,
+        attempt: &str,
+        process: &str,
+    ) -> Result<()> {
+        let inherited = self.began_with.as_deref() != Some(process);
+        ensure!(inherited || self.doing.contains_key(step), "it never began");
         let place = place(steps, step)?;
         for (other, at) in steps {
             ensure!(*at <= place || !self.is_left(other), "{other} is not undone");
@@ -229,12 +237,12 @@ fn next_attempt(
 #[derive(Default)]
 pub(crate) struct Told {
     runs: BTreeMap<String, Run>,
-    process: usize,
+    process: String,
 }
 
 impl Told {
-    pub(crate) fn another_process(&mut self) {
-        self.process += 1;
+    pub(crate) fn another_process(&mut self, round: &str) {
+        round.clone_into(&mut self.process);
     }
 
     /// Whether it is a line about runs.
@@ -242,7 +250,7 @@ impl Told {
         let words: Vec<_> = object.split(' ').collect();
         let name = words[0];
         let run = self.runs.entry(name.to_owned()).or_default();
-        let taken = run.take(name, self.process, verb, &words[1..]);
+        let taken = run.take(name, &self.process, verb, &words[1..]);
         taken.unwrap_or_else(|wrong| panic!("{verb} {object}: {wrong}"))
     }
 
