@@ -13,3 +13,4 @@ mod files;
 mod stheno;
 mod test;
 mod up;
+mod workflows;
