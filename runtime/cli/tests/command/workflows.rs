@@ -55,7 +55,7 @@ fn a_run_goes_from_define_to_its_result() {
     assert_eq!(detail["steps"][1]["result"], "by ada");
     assert_eq!(detail["steps"][0]["faults"][0]["reason"], "busy");
     let again = ["workflows.run", "order", input, "--run", "order-1001"];
-    assert_eq!(up.called(&again), "{\"receipt\": 7}\n");
+    assert_eq!(up.called(&again), "{\"receipt\":7}\n");
 
     up.called(&["workflows.undefine", "order"]);
     let (code, _, stderr) = run(&mut up.call(&["workflows.start", "order"]), b"");
