@@ -1,10 +1,10 @@
 //! A full provider: what it forgets, and what it refuses.
 
 use serde_json::json;
-use stheno::{ErrorKind, MAX_RUN_BODY_BYTES, RunFilter, RunState, Step, StepContext, Workflow};
+use stheno::{ErrorKind, RunFilter, Step, StepContext, Workflow};
 use tokio::task::JoinSet;
 
-use crate::{Log, SECOND, Subject, assert_kind};
+use crate::{Subject, assert_kind};
 
 const RUNS: usize = 20;
 
@@ -67,7 +67,7 @@ async fn runs_that_were_named_fill_it_until_their_retention_is_over(subject: Sub
     // What is there is found, and ends what it began.
     assert!(!subject.workflows.start("w", &()).id("r0").await.unwrap().new);
     assert_eq!(subject.runs().await, RUNS);
-    subject.pass(10 * SECOND);
+    subject.pass(10 * crate::SECOND);
     subject.end_of("w", "one more").await;
     assert_eq!(subject.runs().await, 1);
 }
@@ -96,37 +96,8 @@ async fn bodies_of_runs_without_an_id_do_not_fill_it_either(subject: Subject) {
     assert_eq!(subject.runs().await, named);
 }
 
-async fn results_beyond_their_bounds_fail_their_step_for_good(subject: Subject) {
-    let log = Log::default();
-    // As JSON text has two quotes more.
-    let large = |id: &str, bytes: usize| {
-        let log = log.clone();
-        Step::new(id, move |step: StepContext| {
-            log.note(step.step());
-            async move { Ok("x".repeat(bytes - 2)) }
-        })
-        .attempts(3)
-    };
-    let one = Workflow::new("one").then(large("too large", MAX_RUN_BODY_BYTES + 1));
-    subject.define(one).await;
-    let run = subject.end_of("one", "r1").await;
-    let cause = run.status.cause.unwrap();
-    assert_eq!((run.status.state, cause.step.as_deref()), (RunState::Reverted, Some("too large")));
-    assert!(cause.reason.contains("result has 1048577 bytes"), "{}", cause.reason);
-    assert_eq!(log.count("too large"), 1);
-    // Four of the largest fit into one run.
-    let steps = ["a", "b", "c", "d"].map(|id| large(id, MAX_RUN_BODY_BYTES));
-    let four = Workflow::new("four").together(steps).then(large("too much", 3));
-    subject.define(four).await;
-    let run = subject.end_of("four", "r2").await;
-    let cause = run.status.cause.unwrap();
-    assert_eq!((run.status.state, cause.step.as_deref()), (RunState::Reverted, Some("too much")));
-    assert_eq!(["a", "b", "c", "d", "too much"].map(|step| log.count(step)), [1; 5]);
-}
-
 for_every_provider! {
     runs_without_an_id_do_not_fill_the_provider,
     runs_that_were_named_fill_it_until_their_retention_is_over,
     bodies_of_runs_without_an_id_do_not_fill_it_either,
-    results_beyond_their_bounds_fail_their_step_for_good,
 }
