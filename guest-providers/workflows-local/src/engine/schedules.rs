@@ -156,8 +156,12 @@ impl Engine {
         };
         let next_ms = next_ms.ok_or_else(|| {
             Error::InvalidArgument(match definition.cadence {
-                Cadence::Cron(_) => "the cron expression is never due; write one that is".to_owned(),
-                Cadence::EveryMs(ms) => format!("`every-ms` is {ms}, which is never due; write less"),
+                Cadence::Cron(_) => {
+                    "the cron expression is never due; write one that is".to_owned()
+                }
+                Cadence::EveryMs(ms) => {
+                    format!("`every-ms` is {ms}, which is never due; write less")
+                }
             })
         })?;
         let (runs, skipped, last_run) =
