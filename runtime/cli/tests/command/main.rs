@@ -15,3 +15,4 @@ mod files;
 mod stheno;
 mod test;
 mod up;
+mod workflows;
