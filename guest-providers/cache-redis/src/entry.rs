@@ -74,12 +74,7 @@ impl Found {
         let (head, rest) = bytes.split_first_chunk::<TAGS>()?;
         let [FORMAT, kind @ (PLAIN | COMPRESSED), end @ ..] = *head else { return None };
         let value = TAGS + 1 + rest.iter().position(|byte| *byte == VALUE)?;
-        Some(Self {
-            end_ms: u64::from_le_bytes(end),
-            compressed: kind == COMPRESSED,
-            value,
-            bytes,
-        })
+        Some(Self { end_ms: u64::from_le_bytes(end), compressed: kind == COMPRESSED, value, bytes })
     }
 
     pub(crate) fn is_alive(&self, now_ms: u64) -> bool {

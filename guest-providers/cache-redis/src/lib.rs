@@ -97,9 +97,8 @@ impl CacheRedis {
     fn read(&self, names: &[&[u8]], now_ms: u64) -> Result<Vec<Option<Found>>> {
         let mut all = Vec::with_capacity(names.len());
         for names in names.chunks(READ) {
-            let mget = |names: &[&[u8]]| {
-                command("MGET").args(names.iter().map(|name| keys::entry(name)))
-            };
+            let mget =
+                |names: &[&[u8]]| command("MGET").args(names.iter().map(|name| keys::entry(name)));
             for reply in self.redis.run_all(names.chunks(MGET).map(mget).collect())? {
                 let found = reply?.list()?.into_iter().map(|bytes| bytes.and_then(Found::read));
                 all.extend(found.map(|found| found.filter(|found| found.is_alive(now_ms))));
@@ -142,7 +141,10 @@ impl CacheRedis {
         // index for that is found again.
         replies.by_ref().take(sweeps).for_each(drop);
         replies.by_ref().take(sets).try_for_each(|reply| reply.map(drop))?;
-        looked.into_iter().zip(replies).try_for_each(|(index, reply)| self.tidy.found(index, reply?))
+        looked
+            .into_iter()
+            .zip(replies)
+            .try_for_each(|(index, reply)| self.tidy.found(index, reply?))
     }
 
     fn remove<'n>(&self, names: impl Iterator<Item = &'n [u8]> + Clone) -> Result<()> {
@@ -240,7 +242,8 @@ impl Cache for CacheRedis {
             return self.remove([name.as_bytes()].into_iter());
         }
         self.scan(&Index::All, keys::beginning(&pattern), |names| {
-            let fits = |name: &&[u8]| std::str::from_utf8(name).is_ok_and(|name| glob.matches(name));
+            let fits =
+                |name: &&[u8]| std::str::from_utf8(name).is_ok_and(|name| glob.matches(name));
             let fitting: Vec<_> = names.iter().map(Vec::as_slice).filter(fits).collect();
             if fitting.is_empty() { Ok(()) } else { self.remove(fitting.into_iter()) }
         })

@@ -25,7 +25,10 @@ mod tests {
     #[test]
     fn nothing_written_means_an_hour_and_2_kib() {
         let options = stheno_sdk::options::parse::<Options>("{}").unwrap();
-        assert_eq!((options.ttl.as_millis(), options.compress_above.as_bytes()), (3_600_000, 2_048));
+        assert_eq!(
+            (options.ttl.as_millis(), options.compress_above.as_bytes()),
+            (3_600_000, 2_048)
+        );
     }
 
     #[test]

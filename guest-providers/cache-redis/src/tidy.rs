@@ -8,8 +8,8 @@
 //! round trip of its own. What is never set again goes with the whole index, which
 //! has a time to live.
 
-use stheno_sdk::redis::{Command, Reply, command};
 use stheno_sdk::Result;
+use stheno_sdk::redis::{Command, Reply, command};
 
 use crate::entry::between;
 use crate::keys::{self, Index};

@@ -40,7 +40,7 @@ fn fill(client: &mut RedisClient) {
         ("v:many", entry(&many)),
         ("v:value", entry(&[])),
     ] {
-        assert_eq!(client.text(&[b"SET", key.as_bytes(), &entry]), "OK");
+        assert_eq!(client.text(&[&b"SET"[..], key.as_bytes(), &entry]), "OK");
     }
     client.text(&["HSET", "v:hash", "a", "b"]);
     for index in ["k:", "t:t"] {
@@ -50,7 +50,8 @@ fn fill(client: &mut RedisClient) {
 }
 
 const ENTRIES: &[&str] = &[
-    "k:", "t:t", "v:plain", "v:tagged", "v:last", "v:other", "v:many", "v:value", "v:hash", "v:gone",
+    "k:", "t:t", "v:plain", "v:tagged", "v:last", "v:other", "v:many", "v:value", "v:hash",
+    "v:gone",
 ];
 const ALL: &[&str] = &[
     "k:", "k:", "v:plain", "v:tagged", "v:last", "v:other", "v:many", "v:value", "v:hash", "v:gone",
@@ -70,9 +71,9 @@ const CALLS: &[Call] = &[
 fn every_script_touches_its_keys_and_no_other() {
     let server = RedisServer::start();
     let mut root = server.client();
-    let scripts = stheno_builtins::names().into_iter().flat_map(|name| {
-        stheno_builtins::scripts(name).iter().map(move |script| (name, *script))
-    });
+    let scripts = stheno_builtins::names()
+        .into_iter()
+        .flat_map(|name| stheno_builtins::scripts(name).iter().map(move |script| (name, *script)));
     let mut tried = 0;
     for (name, script) in scripts {
         assert_eq!(name, "cache-redis", "there are no calls here for the script of {name}");

@@ -273,7 +273,10 @@ mod tests {
     #[test]
     fn a_digest_is_lower_case_hex_of_32_bytes() {
         let digest = ScriptDigest::new(&"0af9".repeat(16)).unwrap();
-        assert_eq!(ScriptDigest::from(*[[0x0a, 0xf9]; 16].as_flattened().first_chunk().unwrap()), digest);
+        assert_eq!(
+            ScriptDigest::from(*[[0x0a, 0xf9]; 16].as_flattened().first_chunk().unwrap()),
+            digest
+        );
         for bad in ["", "0af9", &"0AF9".repeat(16), &"g".repeat(64), &"ü".repeat(32)] {
             assert!(ScriptDigest::new(bad).is_err(), "{bad:?}");
         }

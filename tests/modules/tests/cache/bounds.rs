@@ -96,8 +96,7 @@ async fn a_wrong_bound_is_named_before_anything_is_served(subject: Subject) {
 }
 
 async fn bounds_that_are_right_are_taken(subject: Subject) {
-    for options in
-        [json!({ "ttl": "24h", "max_entries": 1 }), json!({ "max_entries": 1_000_000 })]
+    for options in [json!({ "ttl": "24h", "max_entries": 1 }), json!({ "max_entries": 1_000_000 })]
     {
         is_taken(&subject, options).await;
     }

@@ -32,11 +32,7 @@ pub(crate) async fn are_refused<const N: usize>(subject: &Subject, wrong: [(Valu
 }
 
 async fn options_that_are_right_are_taken(subject: Subject) {
-    for options in [
-        json!({}),
-        json!({ "ttl": "1ms" }),
-        json!({ "ttl": "24h" }),
-    ] {
+    for options in [json!({}), json!({ "ttl": "1ms" }), json!({ "ttl": "24h" })] {
         is_taken(&subject, options).await;
     }
 }
