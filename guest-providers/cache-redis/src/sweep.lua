@@ -11,23 +11,31 @@ local tag, clear = ARGV[1], ARGV[2] == 'clear'
 -- index ends.
 local begins = #all + 1
 
+-- Whether the tag is in the entry, as far as byte `last` tells.
+local function carries(entry, last)
+  local head = redis.pcall('GETRANGE', entry, 10, last)
+  if type(head) ~= 'string' then
+    return false
+  end
+  -- The tags stand from byte 10 up to the first byte 254.
+  local ends = string.find(head, '\254', 1, true)
+  if not ends then
+    return nil
+  end
+  local at = string.find(head, tag, 1, true)
+  return at ~= nil and at < ends
+end
+
 local function belongs(entry)
   if tag == '' then
     return redis.call('EXISTS', entry) == 1
   end
-  -- The tags stand from byte 10 up to the first byte 254. Mostly they are few.
-  for _, last in ipairs({521, 66559}) do
-    local head = redis.pcall('GETRANGE', entry, 10, last)
-    if type(head) ~= 'string' then
-      return false
-    end
-    local ends = string.find(head, '\254', 1, true)
-    if ends then
-      local at = string.find(head, tag, 1, true)
-      return at ~= nil and at < ends
-    end
+  -- Mostly the tags are few.
+  local there = carries(entry, 127)
+  if there == nil then
+    there = carries(entry, 66559)
   end
-  return false
+  return there == true
 end
 
 local cleared, entries, gone = {}, {}, {}

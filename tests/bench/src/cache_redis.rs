@@ -59,7 +59,8 @@ async fn get(cache: &Cache, callers: usize, span: Duration) -> anyhow::Result<Me
         let entries = (0..KEYS).map(|count| NewEntry::new(key(caller, count), value()).ttl(TTL));
         cache.set_many(entries).await?;
     }
-    closed_loop(callers, span, |caller, count| {
+    let cache = cache.clone();
+    closed_loop(callers, span, move |caller, count| {
         let cache = cache.clone();
         async move {
             anyhow::ensure!(cache.get_bytes(&key(caller, count)).await?.is_some());
@@ -79,7 +80,8 @@ async fn bare_get(
             put(bare.clone(), &key(caller, count), &[]).await?;
         }
     }
-    closed_loop(callers, span, |caller, count| {
+    let bare = bare.clone();
+    closed_loop(callers, span, move |caller, count| {
         let mut bare = bare.clone();
         async move {
             let key = format!("bare:{}", key(caller, count));
@@ -97,7 +99,8 @@ async fn set(
     span: Duration,
     tags: &'static [&'static str],
 ) -> anyhow::Result<Measured> {
-    closed_loop(callers, span, |caller, count| {
+    let cache = cache.clone();
+    closed_loop(callers, span, move |caller, count| {
         let cache = cache.clone();
         async move {
             let set = cache.set_bytes(&key(caller, count), value()).ttl(TTL);
@@ -114,7 +117,8 @@ async fn bare_set(
     span: Duration,
     tags: &'static [&'static str],
 ) -> anyhow::Result<Measured> {
-    closed_loop(callers, span, |caller, count| {
+    let bare = bare.clone();
+    closed_loop(callers, span, move |caller, count| {
         let bare = bare.clone();
         async move { put(bare, &key(caller, count), tags).await }
     })
