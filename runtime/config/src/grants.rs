@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
 use crate::path::host_path;
-use crate::redis::{self, RedisGrant, RedisGrants};
+use crate::redis::{self, RedisGrant, RedisGrants, ScriptDigest};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
 
@@ -83,6 +83,13 @@ impl Grants {
     /// The granted Redis bindings.
     pub fn redis(&self) -> &RedisGrants {
         &self.redis
+    }
+
+    /// Lets a script run through every Redis binding.
+    pub fn add_redis_script(&mut self, script: &ScriptDigest) {
+        for redis in self.redis.values_mut() {
+            redis.scripts.insert(script.clone());
+        }
     }
 
     /// Grants a Redis binding, in place of any that has the label.

@@ -180,6 +180,12 @@ impl ScriptDigest {
     }
 }
 
+impl From<[u8; 32]> for ScriptDigest {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
 impl std::borrow::Borrow<str> for ScriptDigest {
     fn borrow(&self) -> &str {
         &self.0
@@ -266,7 +272,11 @@ mod tests {
 
     #[test]
     fn a_digest_is_lower_case_hex_of_32_bytes() {
-        assert!(ScriptDigest::new(&"0af9".repeat(16)).is_ok());
+        let digest = ScriptDigest::new(&"0af9".repeat(16)).unwrap();
+        assert_eq!(
+            ScriptDigest::from(*[[0x0a, 0xf9]; 16].as_flattened().first_chunk().unwrap()),
+            digest
+        );
         for bad in ["", "0af9", &"0AF9".repeat(16), &"g".repeat(64), &"ü".repeat(32)] {
             assert!(ScriptDigest::new(bad).is_err(), "{bad:?}");
         }

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
-use stheno_config::{Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, process_env};
+use sha2::{Digest as _, Sha256};
+use stheno_config::{
+    Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, ScriptDigest, process_env,
+};
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
@@ -479,9 +482,16 @@ impl Loader {
                 ),
             )
         })?;
+        let mut grants = provider.grants.clone();
+        if let Resolve::Builtin(builtin) = &provider.resolve {
+            for script in stheno_builtins::scripts(builtin.as_str()) {
+                let digest: [u8; 32] = Sha256::digest(script.as_bytes()).into();
+                grants.add_redis_script(&ScriptDigest::from(digest));
+            }
+        }
         let terms = Terms {
             options: provider.options.clone(),
-            grants: provider.grants.clone(),
+            grants,
             limits: provider.limits.clone(),
             clock: self.clock.clone(),
         };

@@ -1,15 +1,19 @@
 //! Who keeps the guarantees passes.
 
-use stheno_conformance::Status;
+use stheno_conformance::{Report, Status};
+use stheno_test_support::RedisServer;
 
 use crate::{ids, report};
 
 /// A provider that must pass, and what it may leave out.
 async fn passes(name: &str, config: &str, skipped: &[&str]) {
-    let report = report(name, config).await;
+    all_passed(&report(name, config).await, skipped);
+}
+
+fn all_passed(report: &Report, skipped: &[&str]) {
     assert_eq!(report.failed, 0, "{report}");
     assert!(report.passed > 10, "{report}");
-    assert_eq!(ids(&report, Status::Skipped), skipped, "{report}");
+    assert_eq!(ids(report, Status::Skipped), skipped, "{report}");
 }
 
 const FOLDER: &str = r#"
@@ -24,6 +28,20 @@ const NOT_DURABLE: &[&str] = &["locking.restart.kept"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cache_memory_passes_with_nothing_left_out() {
     passes("cache-memory", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cache_redis_passes_with_nothing_left_out() {
+    let server = RedisServer::start();
+    let config = format!(
+        "[modules.cache]\nresolve = \"cache-redis\"\n\
+         grants.redis.default = {{ url = \"{}\", prefix = \"shop:\" }}\n",
+        server.url()
+    );
+    // As it travels with the release, which knows its script.
+    let target = crate::Setup::new(&config).built_in("cache-redis").await;
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
