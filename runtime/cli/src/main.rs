@@ -42,7 +42,7 @@ enum Command {
     Up(up::Up),
     /// Check the config and start each provider in an empty sandbox, without serving
     Check(check::Check),
-    /// Print the rule that makes each granted Redis enforce the grant itself
+    /// Print what makes each granted Redis and PostgreSQL enforce the grant itself
     Acl(acl::Acl),
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),

@@ -119,6 +119,7 @@ impl SqlUrl {
         if database.is_empty() || database.contains('/') {
             return Err(SqlUrlError::Database);
         }
+        let no_host = server.is_empty() || server.starts_with(':');
         let (mut tls, mut folder) = (None, None);
         for option in query.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
@@ -129,7 +130,7 @@ impl SqlUrl {
                         _ => return Err(SqlUrlError::SslMode),
                     });
                 }
-                Some(("host", path)) if folder.is_none() && server.is_empty() => {
+                Some(("host", path)) if folder.is_none() && no_host => {
                     folder = Some(decoded(path)?);
                 }
                 _ => return Err(SqlUrlError::Extra),

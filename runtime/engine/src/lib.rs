@@ -76,7 +76,7 @@ pub use module::{
 };
 pub use provider::Provider;
 pub use single::Welcome;
-pub use stheno_capabilities::{Clock, ManualClock, Order, OwnStore, acl_line};
+pub use stheno_capabilities::{Clock, ManualClock, Order, OwnStore, acl_line, role_lines};
 
 use compiled::CompileCache;
 

@@ -5,6 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -25,9 +28,13 @@ struct Running {
     /// A shell that ends the server when its standard input is closed.
     keeper: Child,
     server: String,
+    log: Mutex<Receiver<String>>,
 }
 
 impl PostgresServer {
+    /// The settings with which it logs whatever is asked of it.
+    pub const LOGS: &'static [&'static str] = &["log_min_duration_statement=0"];
+
     /// Makes a cluster and starts a server for it.
     ///
     /// # Panics
@@ -113,8 +120,14 @@ impl PostgresServer {
         // The lines end when the server does.
         let ready =
             lines.by_ref().map_while(Result::ok).any(|line| line.contains("ready to accept"));
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let mut running = Running { keeper, server };
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                // Nobody may listen any more, and the server must be able to write.
+                let _ = send.send(line);
+            });
+        });
+        let mut running = Running { keeper, server, log: Mutex::new(log) };
         if ready {
             self.running = Some(running);
         } else {
@@ -168,6 +181,23 @@ impl PostgresServer {
     pub fn make(&self, statements: &str) {
         let came = self.ask(statements);
         assert_eq!(came, "", "{statements}");
+    }
+
+    /// What the server has logged since this was asked last. It needs
+    /// [`PostgresServer::LOGS`].
+    ///
+    /// # Panics
+    ///
+    /// When the server logs nothing.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        const MARK: &str = "the end of the log";
+        let marked = self.ask(&format!("SELECT '{MARK}'"));
+        assert_eq!(marked, MARK);
+        let log = &self.running.as_ref().expect("it runs").log;
+        let log = log.lock().expect("no other has panicked");
+        let line = || log.recv_timeout(Duration::from_secs(20)).expect("the server logs");
+        std::iter::repeat_with(line).take_while(|line| !line.contains(MARK)).collect()
     }
 
     /// Makes the first statements, and gives the error of the last one.

@@ -151,7 +151,8 @@ pub(super) struct Lease {
     live: Option<Live>,
     link: Arc<Link>,
     settled: bool,
-    _permit: OwnedSemaphorePermit,
+    /// None once it was given up.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Lease {
@@ -190,7 +191,8 @@ impl Drop for Lease {
         if self.settled {
             self.link.idle.lock().unwrap_or_else(PoisonError::into_inner).push(live);
         } else if let Ok(runtime) = Handle::try_current() {
-            let link = Arc::clone(&self.link);
+            // It counts until it is closed.
+            let (link, permit) = (Arc::clone(&self.link), self.permit.take());
             runtime.spawn(async move {
                 let token = live.client.cancel_token();
                 let cancel = async {
@@ -199,7 +201,7 @@ impl Drop for Lease {
                     }
                 };
                 let _ = tokio::time::timeout(CANCEL_WITHIN, cancel).await;
-                drop(live);
+                drop((live, permit));
             });
         }
     }
@@ -234,7 +236,7 @@ impl Link {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Error::Unavailable("the host is stopping".into()))?;
         let mut lease =
-            Lease { live: None, link: Arc::clone(self), settled: true, _permit: permit };
+            Lease { live: None, link: Arc::clone(self), settled: true, permit: Some(permit) };
         loop {
             lease.live = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match &lease.live {

@@ -146,14 +146,14 @@ async fn outcome(
 }
 
 /// Something that was written to the server, and is not awaited yet.
-pub(super) enum Sent<F: Future> {
+enum Sent<F: Future> {
     Waiting(Pin<Box<F>>),
     Done(F::Output),
 }
 
 impl<F: Future> Sent<F> {
     /// A future of the client writes when it is first polled.
-    pub(super) async fn now(future: F) -> Self {
+    async fn now(future: F) -> Self {
         let mut future = Box::pin(future);
         let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
         match first.await {
@@ -162,7 +162,7 @@ impl<F: Future> Sent<F> {
         }
     }
 
-    pub(super) async fn answer(self) -> F::Output {
+    async fn answer(self) -> F::Output {
         match self {
             Self::Waiting(future) => future.await,
             Self::Done(output) => output,

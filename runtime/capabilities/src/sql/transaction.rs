@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::bindings::Binding;
 use super::link::{Lease, Live};
 use super::refusal::Failed;
-use super::run::{self, Rows, Sent};
+use super::run::{self, Rows};
 
 /// How long a rollback may take that nobody waits for.
 const ROLL_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -67,13 +67,12 @@ impl Transaction {
         let mut room = binding.room();
         let made = binding
             .within(1, bytes, async {
-                let made = run::one(open.lease.open()?, &statement, rows, &mut room).await;
-                Ok(made.map(|outcome| (outcome, ())))
+                Ok(run::one(open.lease.open()?, &statement, rows, &mut room).await)
             })
             .await;
         binding.charge(&room);
         match made {
-            Ok(Ok((outcome, ()))) => {
+            Ok(Ok(outcome)) => {
                 self.open = Some(open);
                 Ok(outcome)
             }
@@ -142,8 +141,7 @@ impl Open {
 
 /// Ends the transaction, and looks whether the session is what it was.
 async fn end(live: &mut Live, how: &str) -> Result<(), Failed> {
-    let ended = Sent::now(live.client.batch_execute(how)).await;
-    let ended = ended.answer().await;
+    let ended = live.client.batch_execute(how).await;
     ended.map_err(|error| live.failed(&error))?;
     live.look().await
 }
