@@ -1,7 +1,7 @@
 //! A real PostgreSQL server, started by the test that needs it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -102,15 +102,19 @@ impl PostgresServer {
     }
 
     fn try_start(&mut self) -> bool {
-        const SCRIPT: &str = r#""$@" 2>&1 & echo "$!"; cat >/dev/null
-            kill -QUIT "$!"; kill -CONT "$!"; wait "$!""#;
+        // Where nobody says that the data is still wanted, this process is gone.
+        const SCRIPT: &str = r#"folder=$1; shift
+            "$@" 2>&1 & echo "$!"
+            read -r wanted; kill -QUIT "$!"; kill -CONT "$!"; wait "$!"
+            [ -n "$wanted" ] || rm -rf "$folder""#;
         let server = server_command("postgres");
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", SCRIPT, "postgres"]).arg(server.get_program()).args(server.get_args());
+        keeper.args(["-c", SCRIPT, "postgres"]).arg(self.folder.path());
+        keeper.arg(server.get_program()).args(server.get_args());
         keeper.arg("-D").arg(self.folder.path().join("data"));
         keeper.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        keeper.args(["-c", "fsync=off", "-c", "synchronous_commit=off"]);
-        keeper.args(["-c", "full_page_writes=off", "-c", "logging_collector=off"]);
+        // Commits outlive `kill`, since it is the process that dies and not the machine.
+        keeper.args(["-c", "fsync=off", "-c", "logging_collector=off"]);
         keeper.arg("-k").arg(self.folder.path()).args(&self.arguments);
         // It cannot stand in a folder that it cannot enter.
         let keeper = keeper.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -169,7 +173,7 @@ impl PostgresServer {
     /// When one of them fails.
     #[must_use]
     pub fn ask(&self, statements: &str) -> String {
-        let output = succeed(self.psql().args(["-c", statements]));
+        let output = succeed(self.psql("postgres").args(["-c", statements]));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
@@ -200,14 +204,14 @@ impl PostgresServer {
         std::iter::repeat_with(line).take_while(|line| !line.contains(MARK)).collect()
     }
 
-    /// Makes the first statements, and gives the error of the last one.
+    /// Makes the first statement as this user, and gives the error of the last one.
     ///
     /// # Panics
     ///
-    /// When that succeeds, or one of the others does not.
+    /// When that succeeds, or the first does not.
     #[must_use]
-    pub fn refused(&self, first: &str, last: &str) -> String {
-        let mut psql = self.psql();
+    pub fn refused(&self, user: &str, first: &str, last: &str) -> String {
+        let mut psql = self.psql(user);
         let output = psql.args(["-c", first, "-c", "SELECT 'made'", "-c", last]).output();
         let output = output.expect("PostgreSQL is there; `./justw setup` installs it");
         let made = String::from_utf8_lossy(&output.stdout);
@@ -215,9 +219,9 @@ impl PostgresServer {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn psql(&self) -> Command {
+    fn psql(&self, user: &str) -> Command {
         let mut psql = Command::new("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url()]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url_of(user)]);
         psql
     }
 
@@ -260,7 +264,9 @@ impl PostgresServer {
 
 impl Running {
     fn end(&mut self) {
-        drop(self.keeper.stdin.take());
+        if let Some(mut keeper) = self.keeper.stdin.take() {
+            let _ = keeper.write_all(b"wanted\n");
+        }
         let _ = self.keeper.wait();
     }
 }

@@ -38,6 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long the server may take to hear that it should stop.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
+/// How long it is given to do so before it is told again.
+const CANCEL_AGAIN: Duration = Duration::from_millis(50);
 /// The most statements that the server keeps for one connection.
 const KEPT_STATEMENTS: usize = 256;
 /// What asks for TLS, before anything else is said.
@@ -194,13 +196,7 @@ impl Drop for Lease {
             // It counts until it is closed.
             let (link, permit) = (Arc::clone(&self.link), self.permit.take());
             runtime.spawn(async move {
-                let token = live.client.cancel_token();
-                let cancel = async {
-                    if let Ok(wire) = link.wire().await {
-                        let _ = token.cancel_query_raw(wire, NoTls).await;
-                    }
-                };
-                let _ = tokio::time::timeout(CANCEL_WITHIN, cancel).await;
+                let _ = tokio::time::timeout(CANCEL_WITHIN, link.stop(&live)).await;
                 drop((live, permit));
             });
         }
@@ -272,6 +268,22 @@ impl Link {
                 let until = Some(Instant::now() + length);
                 *pause = Pause { length, until, reason: error.message().to_owned() };
                 Err(error)
+            }
+        }
+    }
+
+    /// Tells the server to stop what it does on a connection, until it has. What was
+    /// sent last may reach it after it was told, so once is not enough.
+    async fn stop(&self, live: &Live) {
+        let token = live.client.cancel_token();
+        // It is answered once all before it has ended.
+        let mut quiet = std::pin::pin!(live.client.batch_execute(""));
+        loop {
+            if let Ok(wire) = self.wire().await {
+                let _ = token.cancel_query_raw(wire, NoTls).await;
+            }
+            if tokio::time::timeout(CANCEL_AGAIN, &mut quiet).await.is_ok() {
+                return;
             }
         }
     }

@@ -14,7 +14,7 @@ use super::super::bindings::Binding;
 use super::super::transaction::Transaction;
 use super::{ask, ask_with, bound, grant, migrated, own, plain, server};
 
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 100000000000) AS s (n)";
+const ENDLESS: &str = "SELECT count(*) FROM (SELECT generate_series(1, 100000000000)) AS s";
 
 fn timeout(millis: u64) -> SqlStatementTimeout {
     SqlStatementTimeout::new(Duration::from_millis(millis)).unwrap()
@@ -48,14 +48,14 @@ async fn limits_are_met_with_the_key_that_names_them() {
     small.max_statement = SqlMaxStatement::new(ByteSize::kib(1)).unwrap();
     small.connections = SqlConnections::new(1).unwrap();
     let binding = bound(small);
-    let rows = |count| format!("SELECT n::int FROM generate_series(1, {count}) AS s (n)");
+    let rows = |count| format!("SELECT generate_series(1, {count})");
     assert_eq!(ask(&binding, &rows(3)).await, "Value::Int(1) Value::Int(2) Value::Int(3)");
     for (text, why) in [
         (rows(4), "max_rows"),
         (rows(1_000_000_000_u64), "max_rows"),
         ("SELECT repeat('x', 1100)".into(), "max_bytes"),
         ("SELECT repeat('x', 1000000)".into(), "max_bytes"),
-        ("SELECT repeat('x', 500000000)".into(), "max_bytes"),
+        ("SELECT repeat('x', 50000000)".into(), "max_bytes"),
         (format!("SELECT {}1", " ".repeat(1024)), "max_statement"),
     ] {
         let begun = Instant::now();
@@ -158,8 +158,12 @@ async fn a_server_that_dies_or_hangs_is_told_in_time_and_comes_back_by_itself() 
     let within = Duration::from_secs(3);
     let all_well = async |binding: &Arc<Binding>| {
         let begun = Instant::now();
-        while ask(binding, "SELECT n FROM t").await != "Value::Int(1)" {
-            assert!(begun.elapsed() < Duration::from_secs(20), "it does not come back");
+        loop {
+            let answer = ask(binding, "SELECT n FROM t").await;
+            if answer == "Value::Int(1)" {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not come back: {answer}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let mut transaction = Transaction::begin(Arc::clone(binding)).await.unwrap();
