@@ -151,7 +151,8 @@ async fn no_statement_leaves_the_schema_or_changes_the_session() {
         for way in ["query", "execute", "batch", "transaction"] {
             let key = match way {
                 "query" | "execute" => format!("{way}:{denied}"),
-                way => format!("{way}:INSERT INTO t VALUES (666)§{denied}§SELECT 1"),
+                "batch" => format!("batch:INSERT INTO t VALUES (666)§{denied}§SELECT 1"),
+                way => format!("{way}:{denied}§INSERT INTO t VALUES (666)"),
             };
             let answer = ask(&guest, &key).await.unwrap();
             assert!(answer.starts_with("denied: "), "{key}: {answer}");
