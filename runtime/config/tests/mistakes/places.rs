@@ -287,11 +287,11 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
             ],
         ),
         (
-            "[modules.cache.grants]\nsql.default = { url = \"postgres://a@b/c\", schema = \"a\", statement_timeout = «\"2h\", max_rows = «0, pool = «1 }",
+            "[modules.cache.grants]\nsql.default = { url = \"postgres://a@b/c\", schema = \"a\", statement_timeout = «\"2h\", max_rows = «0, «pool = 1 }",
             &[
                 ("`statement_timeout` must lie between 10ms and 5m", "the default"),
                 ("`max_rows` must lie between 1 and 10000000", "the default"),
-                ("pool", ""),
+                ("there is no key `pool`", "`statement_timeout`"),
             ],
         ),
         (
