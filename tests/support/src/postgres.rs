@@ -70,7 +70,7 @@ impl PostgresServer {
         owned_by_server(&data);
         let mut initdb = server_command("initdb");
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]);
-        succeed(&mut initdb.args(["--no-locale", "--no-instructions"]));
+        succeed(initdb.args(["--no-locale", "--no-instructions"]));
         prepare(&data);
         let arguments = settings.iter().flat_map(|&it| ["-c".to_owned(), it.to_owned()]);
         // Somebody may take the port between the two steps.

@@ -47,12 +47,12 @@ fn begins(tokens: &[Token<'_>], may: May) -> Result<bool, Error> {
     if ["select", "values", "insert", "update", "delete", "with"].contains(&word(0)) {
         return Ok(false);
     }
-    let makes = match (word(0), word(1), word(2)) {
-        ("create", "table" | "index" | "sequence", _) => true,
-        ("create", "unlogged", "table") | ("create", "unique", "index") => true,
-        ("alter" | "drop", "table" | "index" | "sequence", _) => true,
-        _ => false,
-    };
+    let makes = matches!(
+        (word(0), word(1), word(2)),
+        ("create" | "alter" | "drop", "table" | "index" | "sequence", _)
+            | ("create", "unlogged", "table")
+            | ("create", "unique", "index")
+    );
     match (makes, may) {
         (true, May::MakeSchema) => Ok(true),
         (true, May::UseRows) => Err(denied(format!(

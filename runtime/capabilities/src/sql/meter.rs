@@ -41,7 +41,7 @@ impl metered::Meter for Meter {
                     new = rest;
                 }
                 State::Length { bytes, value } => {
-                    let value = value << 8 | u32::from(byte);
+                    let value = (value << 8) | u32::from(byte);
                     new = rest;
                     if bytes < 3 {
                         self.state = State::Length { bytes: bytes + 1, value };
