@@ -84,6 +84,14 @@ pub const CAPABILITIES: &[Capability] = &[
             covered: |grants| !grants.redis().is_empty(),
         },
     },
+    Capability {
+        name: "sql",
+        imports: &["stheno:sql/sql"],
+        grant: Grant::Needed {
+            line: "grants.sql.default = { url = \"${DATABASE_URL}\", schema = \"shop_locking\" }",
+            covered: |grants| !grants.sql().is_empty(),
+        },
+    },
     // Types alone reach nobody.
     Capability { name: "http", imports: &["wasi:http/types"], grant: Grant::Free },
     Capability {

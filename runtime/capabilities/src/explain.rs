@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use stheno_config::{Grants, StoreLabel};
 
-use crate::{folders, http, redis, store, wasi};
+use crate::{folders, http, redis, sql, store, wasi};
 
 /// Something that a provider may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,13 @@ pub enum Question {
     },
     /// To connect.
     Socket(SocketAddr),
+    /// To make a statement.
+    Sql {
+        /// The binding's label.
+        label: String,
+        /// Its text.
+        statement: String,
+    },
     /// To open a store.
     Store {
         /// Its label.
@@ -81,6 +88,7 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
         .chain(said("http", http::powers(grants)))
         .chain(said("redis", redis::powers(grants)))
         .chain(said("sockets", wasi::powers(grants)))
+        .chain(said("sql", sql::powers(grants)))
         .chain(said("store", store::powers(grants)))
         .collect()
 }
@@ -94,6 +102,7 @@ pub fn rule(grants: &Grants, question: &Question) -> Ruling {
         Question::Redis { label, command } => redis::rule(grants, label, command),
         Question::File { path, write } => folders::rule(grants, path, *write),
         Question::Socket(address) => wasi::rule(grants, *address),
+        Question::Sql { label, statement } => sql::rule(grants, label, statement),
         Question::Store { label } => store::rule(grants, label),
     }
 }

@@ -15,6 +15,7 @@
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
 //! | `http` | `wasi:http` | no: `grants.http` |
 //! | `redis` | `stheno:redis` | no: `grants.redis` |
+//! | `sql` | `stheno:sql` | no: `grants.sql` |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
@@ -36,9 +37,13 @@ mod explain;
 mod folders;
 mod http;
 mod log;
+mod metered;
+mod quota;
 mod redis;
+mod sql;
 mod store;
 mod streams;
+mod tls;
 mod wasi;
 
 /// Parsers behind functions of this crate, for fuzz targets. No part of the API.
@@ -46,6 +51,7 @@ mod wasi;
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::redis::fuzzing::redis_command;
+    pub use crate::sql::fuzzing::sql_statement;
 }
 
 use std::sync::Arc;
@@ -64,6 +70,7 @@ pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};
 pub use redis::{Redis, acl_line};
+pub use sql::{Sql, role_lines};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
 
@@ -87,6 +94,8 @@ pub struct Shared {
     pub stores: Stores,
     /// The Redis bindings that it was granted.
     pub redis: Redis,
+    /// The SQL bindings that it was granted.
+    pub sql: Sql,
     /// The servers that it was granted.
     pub http: Http,
 }
@@ -96,26 +105,26 @@ impl Shared {
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
-        let redis = Redis::granted_by(name, &grants);
-        Self::with(name, grants, stores, redis, limits, clock)
+        let servers = (Redis::granted_by(name, &grants), Sql::granted_by(name, &grants));
+        Self::with(name, grants, stores, servers, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
     /// can be reached that is granted. Stores are there, empty and in memory, and
-    /// Redis bindings, behind which no server answers, so that the provider is what
-    /// it would be.
+    /// bindings to Redis and SQL, behind which no server answers, so that the
+    /// provider is what it would be.
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::in_memory(grants);
-        let redis = Redis::out_of_reach(name, grants);
-        Self::with(name, Grants::default(), stores, redis, limits, clock)
+        let servers = (Redis::out_of_reach(name, grants), Sql::out_of_reach(name, grants));
+        Self::with(name, Grants::default(), stores, servers, limits, clock)
     }
 
     fn with(
         name: &str,
         grants: Grants,
         stores: Stores,
-        redis: Redis,
+        (redis, sql): (Redis, Sql),
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
@@ -127,6 +136,7 @@ impl Shared {
             grants,
             stores,
             redis,
+            sql,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
             handles: limits.handles.get() as usize,
@@ -144,6 +154,7 @@ pub struct Capabilities {
     stores: Vec<Arc<store::Opened>>,
     /// As `stores`, for Redis bindings.
     redis: Vec<Arc<redis::Binding>>,
+    sql: sql::Instance,
     http: http::Instance,
 }
 
@@ -158,7 +169,8 @@ impl Capabilities {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
-        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), http })
+        let sql = sql::Instance::default();
+        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), sql, http })
     }
 
     /// What the instance shares with its siblings.
@@ -225,8 +237,8 @@ impl Capabilities {
         ))
     }
 
-    /// Closes every body that the guest still holds after its call, and says
-    /// how many handles remain in the table.
+    /// Closes every body and rolls back every transaction that the guest still
+    /// holds after its call, and says how many handles remain in the table.
     ///
     /// The entries stay, since the guest may drop its handles later; what was
     /// behind them (files, buffers, connections) is gone now.
@@ -235,6 +247,7 @@ impl Capabilities {
             return 0;
         }
         self.http.end_exchanges();
+        self.sql.end_transactions();
         let mut entries = 0;
         for entry in self.table.iter_mut() {
             entries += 1;
@@ -269,6 +282,7 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
     base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::redis::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::sql::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }

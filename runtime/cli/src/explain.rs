@@ -48,6 +48,13 @@ enum Asked {
     Write { path: String },
     /// Connect, such as: connect 127.0.0.1:11211
     Connect { address: SocketAddr },
+    /// Make a statement, such as: sql "SELECT a FROM b WHERE c = $1"
+    Sql {
+        /// Through which binding
+        #[arg(long, default_value = "default")]
+        label: String,
+        statement: String,
+    },
     /// Open a store
     Store {
         #[arg(default_value = "default")]
@@ -70,6 +77,7 @@ impl Asked {
             Self::Read { path } => Question::File { path, write: false },
             Self::Write { path } => Question::File { path, write: true },
             Self::Connect { address } => Question::Socket(address),
+            Self::Sql { label, statement } => Question::Sql { label, statement },
             Self::Store { label } => Question::Store { label },
         }
     }

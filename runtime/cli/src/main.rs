@@ -45,7 +45,7 @@ enum Command {
     Check(check::Check),
     /// Say what each provider may do, or whether one may do a certain thing
     Explain(explain::Explain),
-    /// Print the rule that makes each granted Redis enforce the grant itself
+    /// Print what makes each granted Redis and PostgreSQL enforce the grant itself
     Acl(acl::Acl),
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),

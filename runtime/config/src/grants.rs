@@ -10,6 +10,7 @@ use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
 use crate::path::host_path;
 use crate::redis::{self, RedisGrant, RedisGrants, ScriptDigest};
+use crate::sql::{self, SqlGrant, SqlGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
 
@@ -26,6 +27,7 @@ pub struct Grants {
     http: Vec<HttpGrant>,
     stores: StoreGrants,
     redis: RedisGrants,
+    sql: SqlGrants,
     made_on_use: bool,
 }
 
@@ -36,7 +38,8 @@ pub struct DuplicateGuest(pub GuestPath);
 
 impl Grants {
     /// The keys in `stheno.toml`.
-    pub const KEYS: &'static [&'static str] = &["folders", "http", "sockets", "store", "redis"];
+    pub const KEYS: &'static [&'static str] =
+        &["folders", "http", "sockets", "store", "redis", "sql"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -97,6 +100,16 @@ impl Grants {
         self.redis.insert(label, redis);
     }
 
+    /// The granted SQL bindings.
+    pub fn sql(&self) -> &SqlGrants {
+        &self.sql
+    }
+
+    /// Grants an SQL binding, in place of any that has the label.
+    pub fn add_sql(&mut self, label: StoreLabel, sql: SqlGrant) {
+        self.sql.insert(label, sql);
+    }
+
     /// Grants a folder.
     ///
     /// # Errors
@@ -151,6 +164,9 @@ impl Grants {
         }
         if let Some(node) = section.get("redis") {
             grants.redis = redis::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("sql") {
+            grants.sql = sql::decode(decoder, &node);
         }
         grants
     }

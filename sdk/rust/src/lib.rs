@@ -87,7 +87,8 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log, clock, store, Redis and requests over HTTP.
+//! exports, options, units, globs, log, clock, store, Redis, SQL and requests
+//! over HTTP.
 //! What only one provider needs belongs to that provider.
 
 pub mod analytics;
@@ -105,6 +106,7 @@ pub mod options;
 #[doc(hidden)]
 pub mod provider;
 pub mod redis;
+pub mod sql;
 pub mod store;
 mod units;
 pub mod workflows;

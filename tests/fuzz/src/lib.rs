@@ -20,6 +20,7 @@
 mod config;
 mod http;
 mod redis;
+mod sql;
 
 /// What is fuzzed.
 pub struct Target {
@@ -53,6 +54,12 @@ pub const TARGETS: &[Target] = &[
         promise: "what is shown of a URL has no password and is a URL again",
         run: redis::url,
     },
+    Target {
+        name: "sql-statement",
+        promise: "a statement that is sent is one, on rows, and names nothing beyond the schema",
+        run: sql::statement,
+    },
+    Target { name: "sql-url", promise: "what is shown of a URL has no password", run: sql::url },
 ];
 
 /// The target of this name.

@@ -6,6 +6,10 @@ const CONFIG: &str = r#"
 [modules.cache]
 grants.redis.default = { url = "redis://app:hunter2@10.0.0.1", prefix = "shop:" }
 
+[modules.locking]
+resolve = "locking-local"
+grants.sql.default = { url = "postgres://app:hunter2@127.0.0.1/shop", schema = "locks" }
+
 [modules.files]
 resolve = "files-local"
 grants.folders = [{ host = "./data", guest = "/files" }]
@@ -44,6 +48,7 @@ fn what_each_provider_may_do_is_said_and_no_secret_with_it() {
     ] {
         assert!(all.lines().any(|other| other == line), "{line} in {all}");
     }
+    assert!(all.contains("in the schema \"locks\" as the role \"app\""), "{all}");
     assert!(all.contains("on keys that begin with \"shop:\""), "{all}");
     assert!(all.contains("send POST to https://api.resend.com:443/emails"), "{all}");
     assert!(all.contains("in the header `authorization`"), "{all}");
@@ -81,6 +86,10 @@ fn a_question_is_answered_with_what_decides_and_the_line_that_would_change_it() 
             false,
             "its host is refused",
         ),
+        (&["locking", "sql", "SELECT a FROM b WHERE c = $1"], true, "in the schema \"locks\""),
+        (&["locking", "sql", "SELECT a FROM other.b"], false, "no schema before it"),
+        (&["locking", "sql", "SET ROLE other"], false, "begins with SELECT"),
+        (&["locking", "sql", "--label", "second", "SELECT 1"], false, "grants.sql.second = "),
         (&["files", "read", "/files/a"], true, "read-only"),
         (&["files", "write", "/files/a"], false, "mode = \"read-write\""),
         (&["files", "read", "/etc/passwd"], false, "no folder is granted at /etc/passwd"),

@@ -16,6 +16,8 @@ fn no_error_shows_the_value_of_a_variable() {
         "[modules.cache.grants]\nfolders = [{ host = \"a\", guest = \"/${SHORT}\" }, { host = \"b\", guest = \"/${SHORT}\" }]",
         "[modules.cache.grants]\nredis.a = { url = \"${SHORT}\", prefix = \"${SHORT}*\" }",
         "[modules.cache.grants]\nredis.a = { url = \"redis://a:${SHORT}@\", prefix = \"a\" }",
+        "[modules.cache.grants]\nsql.a = { url = \"${SHORT}\", schema = \"${SHORT} \" }",
+        "[modules.cache.grants]\nsql.a = { url = \"postgres://a:${SHORT}@\", schema = \"a\" }",
         "[modules.cache.limits]\ntimeout = \"${SHORT}\"\ninstances = \"${SHORT}\"",
     ] {
         let error = parse(text).expect_err(text);

@@ -16,6 +16,7 @@ mod lives;
 mod logs;
 mod redis;
 mod sockets;
+mod sql;
 mod stores;
 
 use std::time::Duration;
