@@ -3,7 +3,7 @@
 //! # What keeps the guarantees
 //!
 //! An entry is one string, which names its own tags and its own end, so a `get` is
-//! one `MGET` and needs nothing else. Beside the entries stand indexes: of all
+//! one `GET` and needs nothing else. Beside the entries stand indexes: of all
 //! names, and of the names with each tag. An index may name too much, never too
 //! little:
 //!
@@ -59,9 +59,6 @@ const SWEEP: &str = include_str!("sweep.lua");
 const PAGE: usize = 1_000;
 /// Entries in one round trip of a read.
 const READ: usize = 64;
-/// Keys of one `MGET`. So many of the largest entries fit one reply, which has at
-/// most 32 MiB unless the grant says otherwise.
-const MGET: usize = 3;
 
 struct CacheRedis {
     redis: Binding,
@@ -97,17 +94,17 @@ impl CacheRedis {
     fn read(&self, names: &[&[u8]], now_ms: u64) -> Result<Vec<Option<Found>>> {
         let mut all = Vec::with_capacity(names.len());
         for names in names.chunks(READ) {
-            let mget =
-                |names: &[&[u8]]| command("MGET").args(names.iter().map(|name| keys::entry(name)));
-            for reply in self.redis.run_all(names.chunks(MGET).map(mget).collect())? {
-                let found = reply?.list()?.into_iter().map(|bytes| bytes.and_then(Found::read));
-                all.extend(found.map(|found| found.filter(|found| found.is_alive(now_ms))));
+            // One by one, since the grant bounds the size of each reply.
+            let get = |name: &&[u8]| command("GET").arg(keys::entry(name));
+            for reply in self.redis.run_all(names.iter().map(get).collect())? {
+                let found = reply?.bytes()?.and_then(Found::read);
+                all.push(found.filter(|found| found.is_alive(now_ms)));
             }
         }
         if all.len() == names.len() {
             Ok(all)
         } else {
-            Err(Error::Internal("Redis answered MGET with another number of values".into()))
+            Err(Error::Internal("Redis answered with another number of values".into()))
         }
     }
 

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use stheno::config::{Config, Limits, ModuleName, ProviderConfig, format_duration};
+use stheno::config::{Config, Grants, Limits, ModuleName, ProviderConfig, format_duration};
+use stheno::granted;
 use stheno_engine::{Question, powers, rule};
 
 use crate::config::ConfigFile;
@@ -87,6 +88,7 @@ impl Asked {
 struct Named<'c> {
     name: String,
     config: &'c ProviderConfig,
+    grants: Grants,
 }
 
 impl Explain {
@@ -133,14 +135,14 @@ fn named(config: &Config) -> Vec<Named<'_>> {
                 Some(id) => format!("{module}.{id}"),
                 None => module.to_string(),
             };
-            all.push(Named { name, config });
+            all.push(Named { name, config, grants: granted(config) });
         }
     }
     all
 }
 
 fn answer(named: &Named<'_>, question: &Question, json: bool) -> Result<(), Failure> {
-    let ruling = rule(&named.config.grants, question);
+    let ruling = rule(&named.grants, question);
     if json {
         output::json(&json!({
             "provider": named.name,
@@ -156,7 +158,7 @@ fn answer(named: &Named<'_>, question: &Question, json: bool) -> Result<(), Fail
 
 fn in_words(named: &Named<'_>) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", named.name, named.config.resolve)];
-    let powers = powers(&named.config.grants);
+    let powers = powers(&named.grants);
     if powers.is_empty() {
         lines.push("  may reach nothing".to_owned());
     }
@@ -185,7 +187,7 @@ fn all_as_json(named: &[Named<'_>]) -> serde_json::Value {
             json!({
                 "provider": named.name,
                 "resolve": named.config.resolve.to_string(),
-                "may": powers(&named.config.grants),
+                "may": powers(&named.grants),
                 "limits": within(&named.config.limits),
             })
         })

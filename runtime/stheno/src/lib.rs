@@ -72,7 +72,7 @@ pub use notifications::{
     NewNotification, Notification, NotificationFilter, NotificationPage, NotificationStatus,
     Notifications, OutboxAttachment, OutboxMessage, OutboxPage, SendAllError,
 };
-pub use runtime::{Builder, ProviderStatus, Runtime};
+pub use runtime::{Builder, ProviderStatus, Runtime, granted};
 pub use stheno_config as config;
 pub use stheno_engine::{Clock, ManualClock, ProviderInfo};
 pub use workflows::{

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 use sha2::{Digest as _, Sha256};
 use stheno_config::{
-    Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, ScriptDigest, process_env,
+    Config, ConfigError, Grants, ModuleName, Place, ProviderConfig, Resolve, ScriptDigest,
+    process_env,
 };
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
@@ -378,6 +379,20 @@ impl Builder {
     }
 }
 
+/// What the provider is granted: what the config says, and the scripts that the
+/// release knows of where the component is its own.
+#[must_use]
+pub fn granted(provider: &ProviderConfig) -> Grants {
+    let mut grants = provider.grants.clone();
+    if let Resolve::Builtin(builtin) = &provider.resolve {
+        for script in stheno_builtins::scripts(builtin.as_str()) {
+            let digest: [u8; 32] = Sha256::digest(script.as_bytes()).into();
+            grants.add_redis_script(&ScriptDigest::from(digest));
+        }
+    }
+    grants
+}
+
 /// Finds components and loads them; what goes wrong becomes an error about the
 /// config.
 struct Loader {
@@ -482,16 +497,9 @@ impl Loader {
                 ),
             )
         })?;
-        let mut grants = provider.grants.clone();
-        if let Resolve::Builtin(builtin) = &provider.resolve {
-            for script in stheno_builtins::scripts(builtin.as_str()) {
-                let digest: [u8; 32] = Sha256::digest(script.as_bytes()).into();
-                grants.add_redis_script(&ScriptDigest::from(digest));
-            }
-        }
         let terms = Terms {
             options: provider.options.clone(),
-            grants,
+            grants: granted(provider),
             limits: provider.limits.clone(),
             clock: self.clock.clone(),
         };

@@ -46,7 +46,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "redis-command",
-        promise: "of a command that is sent every key begins with the prefix, and it is read as it was",
+        promise: "what is taken for a key gets the prefix, nothing else changes, and it is read again as it was",
         run: redis::command,
     },
     Target {
@@ -56,7 +56,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "sql-statement",
-        promise: "a statement that is sent is one, on rows, and names nothing beyond the schema",
+        promise: "a statement that is sent is one, on rows, and goes neither to another schema nor INTO a new table",
         run: sql::statement,
     },
     Target { name: "sql-url", promise: "what is shown of a URL has no password", run: sql::url },

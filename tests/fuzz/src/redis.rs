@@ -1,4 +1,5 @@
-//! Commands through `grants.redis`.
+//! Commands through `grants.redis`. Which arguments are keys is held against a real
+//! server in `stheno-capabilities`; here it is what becomes of them.
 
 use stheno_capabilities::fuzzing;
 use stheno_config::RedisUrl;

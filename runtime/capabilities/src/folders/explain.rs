@@ -2,6 +2,7 @@
 
 use stheno_config::{FolderGrant, FolderMode, Grants, GuestPath};
 
+use super::path::Below;
 use super::place::Folders;
 use crate::explain::Ruling;
 
@@ -30,10 +31,15 @@ pub(crate) fn rule(grants: &Grants, path: &str, write: bool) -> Ruling {
             ));
         }
     };
-    let (place, _) = match Folders::new(grants).find(path.as_str()) {
+    let (place, below) = match Folders::new(grants).find(path.as_str()) {
         Ok(found) => found,
         Err(error) => return Ruling::denied(error.message()),
     };
+    if !below.is_empty()
+        && let Err(error) = Below::parse(path.as_str(), &below)
+    {
+        return Ruling::denied(error.message());
+    }
     let grant = place.grant();
     match (write, grant.mode) {
         (true, FolderMode::ReadOnly) => Ruling::denied(format!(

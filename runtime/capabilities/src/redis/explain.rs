@@ -38,13 +38,15 @@ pub(crate) fn rule(grants: &Grants, label: &str, command: &[Vec<u8>]) -> Ruling 
         Ok(admitted) => admitted,
         Err(error) => return Ruling::denied(error.message()),
     };
-    if admitted.script().is_some() {
-        return if grant.scripts.is_empty() {
-            Ruling::denied(
-                "no script is granted; add the SHA-256 of one to `scripts` of the binding",
-            )
+    if let Some(script) = admitted.script() {
+        let digest = std::str::from_utf8(script).unwrap_or_default();
+        return if grant.scripts.contains(digest) {
+            Ruling::allowed("the script with this SHA-256 is granted; it runs on its KEYS")
         } else {
-            Ruling::allowed("a script runs if its SHA-256 is one of those granted, on its KEYS")
+            Ruling::denied(
+                "no script with this SHA-256 is granted; to allow it add that to `scripts` of the \
+                 binding",
+            )
         };
     }
     Ruling::allowed(format!("the server gets {}", shown(&admitted, grant.prefix.as_str())))

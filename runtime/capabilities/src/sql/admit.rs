@@ -10,7 +10,8 @@
 //!   type or a function does, so no table of another schema can be named.
 //!
 //! What stands where is told by the words before it. Words that end a list of
-//! tables here are reserved in PostgreSQL, so they are never names there.
+//! tables here are reserved in PostgreSQL, so they are never names there; behind a dot
+//! or `AS`, where any word may be a name, each is taken for one.
 
 use stheno_contracts::Error;
 
@@ -28,11 +29,25 @@ pub(super) enum May {
 
 /// Decides about one statement.
 pub(super) fn admit(text: &str, may: May) -> Result<(), Error> {
-    let tokens = tokens(text)?;
+    let mut tokens = tokens(text)?;
     let schema = begins(&tokens, may)?;
     names(&tokens)?;
+    if !schema {
+        name_what_must_be_a_name(&mut tokens);
+    }
     brackets(&tokens, schema)?;
     if schema { making(&tokens) } else { dots(&tokens) }
+}
+
+/// Behind a dot and behind `AS` no word is a keyword, whatever it reads like.
+fn name_what_must_be_a_name(tokens: &mut [Token<'_>]) {
+    let mut named = false;
+    for token in tokens {
+        if let (true, Token::Word(name)) = (named, &mut *token) {
+            *token = Token::Quoted(std::mem::take(name));
+        }
+        named = token.is_sign('.') || token.is("as");
+    }
 }
 
 /// Whether the statement makes the schema.
@@ -91,9 +106,6 @@ fn brackets(tokens: &[Token<'_>], schema: bool) -> Result<(), Error> {
         before(at, back).is_some_and(|token| words.iter().any(|word| token.is(word)))
     };
     for (at, token) in tokens.iter().enumerate() {
-        if token.is("into") && !is(at, 1, &["insert"]) && !after_dot(tokens, at) {
-            return Err(denied("INTO stands behind INSERT and nowhere else"));
-        }
         if !token.is_sign('(') {
             continue;
         }
@@ -119,14 +131,26 @@ fn brackets(tokens: &[Token<'_>], schema: bool) -> Result<(), Error> {
 fn making(tokens: &[Token<'_>]) -> Result<(), Error> {
     let pairs = tokens.iter().zip(tokens.iter().skip(1));
     for (one, next) in pairs {
-        if one.is_sign('.') && next.name().is_some() {
+        if one.is_sign('.') {
             return Err(denied("names have no schema before them: there is one"));
         }
         if one.is("owner") && next.is("to") || one.is("set") && next.is("schema") {
             return Err(denied("what is in the schema stays in it and with its role"));
         }
     }
-    let beyond = ["select", "execute", "tablespace"];
+    for at in (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|it| it.is("cascade"))) {
+        let is = |back: usize, words: &[&str]| {
+            let token = at.checked_sub(back).and_then(|at| tokens.get(at));
+            token.is_some_and(|token| words.iter().any(|word| token.is(word)))
+        };
+        // Of a foreign key. Anywhere else it takes along what depends on it.
+        if !(is(1, &["delete", "update"]) && is(2, &["on"])) {
+            return Err(denied(
+                "CASCADE reaches what depends on it in other schemas; drop each by its name",
+            ));
+        }
+    }
+    let beyond = ["select", "into", "execute", "tablespace"];
     match beyond.iter().find(|word| tokens.iter().any(|token| token.is(word))) {
         Some(word) => Err(denied(format!(
             "{} has no place where a schema is made",
@@ -147,6 +171,12 @@ struct Level {
     table: bool,
     /// `FROM` is part of a function here, such as `extract(day FROM column)`.
     from_of_function: bool,
+    /// It has begun to be a statement: what it does has been said.
+    begun: bool,
+    /// That is `INSERT`, and its `INTO` is to come.
+    inserts: bool,
+    /// It is a list of columns with their types.
+    columns: bool,
 }
 
 /// Where names with a dot stand.
@@ -165,6 +195,8 @@ fn dots(tokens: &[Token<'_>]) -> Result<(), Error> {
                     tables: false,
                     table: level.table,
                     from_of_function: of(&["extract", "substring", "trim", "overlay"]),
+                    columns: level.columns || lists_columns(tokens, at),
+                    ..Level::default()
                 };
                 level.table = false;
                 outer.push(std::mem::replace(&mut level, inner));
@@ -179,35 +211,75 @@ fn dots(tokens: &[Token<'_>]) -> Result<(), Error> {
                 dotted(tokens, at, &level)?;
                 level.table = false;
             }
-            Token::Word(word) => keyword(tokens, at, word, &mut level),
+            Token::Word(word) => keyword(tokens, at, word, &mut level)?,
             _ => level.table = false,
         }
     }
     if outer.is_empty() { Ok(()) } else { Err(invalid("the brackets do not match")) }
 }
 
-fn keyword(tokens: &[Token<'_>], at: usize, word: &str, level: &mut Level) {
+/// Whether the bracket stands behind `AS` or `AS name` and holds no statement. What
+/// tells a statement is no column with its type.
+fn lists_columns(tokens: &[Token<'_>], at: usize) -> bool {
+    let as_at = |back| {
+        let token = at.checked_sub(back).and_then(|at| tokens.get(at));
+        token.is_some_and(|token| token.is("as"))
+    };
+    let word = |after: usize| match tokens.get(at + after) {
+        Some(Token::Word(word)) => word.as_str(),
+        Some(Token::Sign('(')) => "(",
+        _ => "",
+    };
+    let statement = match (word(1), word(2)) {
+        ("select" | "with" | "table" | "(", _) => true,
+        ("insert", "into") | ("delete", "from") | ("values", "(") => true,
+        ("update", _) => ["set", "as"].contains(&word(3)),
+        _ => false,
+    };
+    (as_at(1) || as_at(2)) && !statement
+}
+
+fn keyword(tokens: &[Token<'_>], at: usize, word: &str, level: &mut Level) -> Result<(), Error> {
     let is = |back: usize, words: &[&str]| {
         let token = at.checked_sub(back).and_then(|at| tokens.get(at));
         token.is_some_and(|token| words.iter().any(|word| token.is(word)))
     };
     match word {
         "from" => {
-            let compares = is(1, &["distinct"]) && is(2, &["is", "not"]);
+            let compares =
+                is(1, &["distinct"]) && (is(2, &["is"]) || is(2, &["not"]) && is(3, &["is"]));
             level.table = !compares && !level.from_of_function;
             level.tables |= level.table;
         }
         "using" => (level.table, level.tables) = (true, true),
-        "join" | "into" | "update" | "table" => level.table = true,
+        "insert" => {
+            // Once the statement has begun it is somebody's name.
+            (level.inserts, level.begun) = (!level.begun, true);
+            level.table = false;
+        }
+        "into" => {
+            if !(std::mem::take(&mut level.inserts) && is(1, &["insert"])) {
+                return Err(denied("INTO stands behind INSERT and nowhere else"));
+            }
+            level.table = true;
+        }
+        "update" | "table" => (level.table, level.begun) = (true, true),
+        "values" | "delete" => (level.table, level.begun) = (false, true),
+        "join" => level.table = true,
+        "setof" => return Err(denied("SETOF has no place in a statement")),
+        // Of an aggregate, within an expression.
+        "group" if is(1, &["within"]) => level.table = false,
         // They stand between such a word and the table.
         "only" | "lateral" => {}
         "select" | "where" | "group" | "having" | "window" | "union" | "intersect" | "except"
         | "order" | "limit" | "returning" => {
             level.from_of_function &= word != "select";
+            level.begun |= word == "select";
             (level.table, level.tables) = (false, false);
         }
         _ => level.table = false,
     }
+    Ok(())
 }
 
 /// Decides about the name with dots that begins at `at`.
@@ -223,7 +295,7 @@ fn dotted(tokens: &[Token<'_>], at: usize, level: &Level) -> Result<(), Error> {
     let typed = before
         .is_some_and(|token| token.is_sign(':') || token.is("as") || token.is("collate"))
         || after == Some(&Token::Text);
-    if parts > 2 || level.table || typed {
+    if parts > 2 || level.table || level.columns || typed {
         return Err(denied(
             "a name has no schema before it: there is one, and a dot stands between a table and \
              its column alone",

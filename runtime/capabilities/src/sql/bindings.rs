@@ -144,11 +144,14 @@ impl Binding {
     /// Applies what the schema has not seen.
     pub(super) async fn migrate(&self, migrations: Vec<Migration>) -> Result<u32, Error> {
         let max_statement = self.grant.max_statement.get().as_usize();
+        let statements = || migrations.iter().flat_map(|migration| &migration.statements);
+        let (count, bytes) = (statements().count(), statements().map(String::len).sum());
         let admitted =
             migrations::admitted(migrations, max_statement).map_err(|error| self.denied(error))?;
         if self.out_of_reach {
             return Ok(0);
         }
+        self.take(count, bytes)?;
         self.within_time(migrations::WITHIN, async {
             let mut lease = self.link.borrow().await?;
             let applied = migrations::apply(lease.open()?, &admitted).await;
@@ -234,6 +237,16 @@ impl Binding {
         Error::Unavailable(format!("more than {key} = {value} of the SQL binding; try again later"))
     }
 
+    fn take(&self, statements: usize, bytes: usize) -> Result<(), Error> {
+        if !self.operations.take(statements) {
+            return Err(self.beyond("operations_per_second", &self.grant.operations_per_second));
+        }
+        if !self.bytes.take(bytes) {
+            return Err(self.beyond("bytes_per_second", &self.grant.bytes_per_second));
+        }
+        Ok(())
+    }
+
     /// Does the work within quotas and time.
     pub(super) async fn within<T>(
         &self,
@@ -242,13 +255,7 @@ impl Binding {
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         if !self.out_of_reach {
-            if !self.operations.take(statements) {
-                let rate = &self.grant.operations_per_second;
-                return Err(self.beyond("operations_per_second", rate));
-            }
-            if !self.bytes.take(bytes) {
-                return Err(self.beyond("bytes_per_second", &self.grant.bytes_per_second));
-            }
+            self.take(statements, bytes)?;
         }
         // The server is to stop a statement by itself first.
         let timeout = self.grant.statement_timeout.get();

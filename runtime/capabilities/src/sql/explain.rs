@@ -32,6 +32,13 @@ pub(crate) fn rule(grants: &Grants, label: &str, statement: &str) -> Ruling {
     let Some(grant) = grants.sql().get(label) else {
         return Ruling::denied(not_granted(label));
     };
+    if statement.len() > grant.max_statement.get().as_usize() {
+        return Ruling::denied(format!(
+            "it has {} bytes, more than max_statement = \"{}\"",
+            statement.len(),
+            grant.max_statement.get()
+        ));
+    }
     match admit(statement, May::UseRows) {
         Err(error) => Ruling::denied(error.message()),
         Ok(()) => Ruling::allowed(format!(

@@ -16,8 +16,10 @@ SELECT current_user::text, pg_catalog.current_setting('search_path'), current_sc
          CASE WHEN rolcreatedb THEN 'CREATEDB' END, \
          CASE WHEN rolreplication THEN 'REPLICATION' END, \
          (SELECT 'use of the schema ' || min(nspname) FROM pg_catalog.pg_namespace \
-           WHERE nspname NOT IN ('information_schema', 'public', current_schema()) \
-             AND nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(oid, 'USAGE'))) \
+           WHERE nspname NOT IN ('information_schema', current_schema()) \
+             AND nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(oid, 'USAGE')), \
+         CASE WHEN pg_catalog.has_database_privilege(current_database(), 'TEMPORARY') \
+           THEN 'temporary tables' END) \
   FROM pg_catalog.pg_roles WHERE rolname = current_user";
 
 /// What a new connection begins with. `pg_temp` stands at the end, or it would

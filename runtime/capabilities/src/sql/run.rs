@@ -61,7 +61,10 @@ pub(super) async fn all(
         let parameters = statement.parameters.iter().map(Parameter);
         sent.push(Sent::now(client.query_raw(known, parameters)).await);
     }
-    let committed = Sent::now(client.batch_execute("COMMIT")).await;
+    // What cannot even be written fails all of it.
+    let unsent = sent.iter().any(|sent| matches!(sent, Sent::Done(Err(_))));
+    let end = if unsent { "ROLLBACK" } else { "COMMIT" };
+    let committed = Sent::now(client.batch_execute(end)).await;
     begun.answer().await.map_err(|error| failed(live, &error))?;
     let mut outcomes = Vec::with_capacity(sent.len());
     let mut first = None;

@@ -56,7 +56,7 @@ const SESSION: &str =
     "current_catalog current_role current_schema current_user session_user system_user user";
 
 /// Types whose texts are the names of things in any schema.
-const NAMING_TYPES: &str = "regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc \
+const NAMING_TYPES: &str = "aclitem regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc \
      regprocedure regrole regtype";
 
 /// The words of a list.
@@ -88,7 +88,8 @@ pub(super) fn refused(name: &str, quoted: bool) -> Option<&'static str> {
         Some("names the catalogue or what PostgreSQL keeps for itself")
     } else if name.starts_with("stheno_") {
         Some("names what the host keeps in the schema")
-    } else if among(NAMING_TYPES) {
+    } else if NAMING_TYPES.split(' ').any(|word| word == name.trim_start_matches('_')) {
+        // With a `_` before it, the array of them.
         Some("is a type that looks up names in the catalogue")
     } else if !quoted && among(SESSION) {
         Some("tells who the host logged in as")

@@ -65,6 +65,7 @@ fn a_question_is_answered_with_what_decides_and_the_line_that_would_change_it() 
         (&["cache", "redis", "MSET", "a", "1", "b", "2"], true, "\"shop:a\" and \"shop:b\""),
         (&["cache", "redis", "KEYS *"], false, "whatever is granted"),
         (&["cache", "redis", "COPY a b DB 1"], false, "another database"),
+        (&["cache", "redis", "EVALSHA 0000 0"], false, "no script with this SHA-256"),
         (&["cache", "redis", "--label", "second", "GET a"], false, "grants.redis.second = "),
         (
             &["notifications.mail", "http", "POST", "https://api.resend.com/emails"],

@@ -4,8 +4,8 @@
 //! would wait for one are gathered into batches. A batch that fails is made again
 //! one request at a time, so that each caller gets its own answer and a request that
 //! kills the instance costs nobody else theirs; reads and writes are both safe to
-//! repeat. If it is what stands behind the provider that cannot serve, all are told
-//! so: asking again for each would only make them wait.
+//! repeat. If the provider says of a batch, and of the first of it alone, that it
+//! cannot store now, all are told so: asking again for each would only make them wait.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -23,6 +23,32 @@ use crate::Error;
 const BATCH_ITEMS: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// How many requests go in one batch. They share the time of one call, so after a batch
+/// that failed there are half as many, and after each that did not one more.
+struct Most(AtomicUsize);
+
+impl Default for Most {
+    fn default() -> Self {
+        Self(AtomicUsize::new(BATCH_ITEMS))
+    }
+}
+
+impl Most {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed).min(BATCH_ITEMS)
+    }
+
+    fn went_well(&self) {
+        if self.get() < BATCH_ITEMS {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, requests: usize) {
+        self.0.store((requests / 2).max(1), Ordering::Relaxed);
+    }
+}
+
 pub(super) struct Calls {
     provider: Provider<CacheModule>,
     get: Coalescer<Get>,
@@ -35,10 +61,12 @@ pub(super) struct Calls {
 struct Get {
     provider: Provider<CacheModule>,
     largest: Arc<AtomicUsize>,
+    most: Most,
 }
 
 struct Set {
     provider: Provider<CacheModule>,
+    most: Most,
 }
 
 type Values = Vec<Option<Vec<u8>>>;
@@ -49,8 +77,9 @@ impl Calls {
         let limits = provider.limits();
         let waiting = limits.queue.get() as usize;
         let instances = if provider.is_single() { 1 } else { limits.instances.get() as usize };
-        let get = Get { provider: provider.clone(), largest: Arc::clone(&largest) };
-        let set = Set { provider: provider.clone() };
+        let most = Most::default();
+        let get = Get { provider: provider.clone(), largest: Arc::clone(&largest), most };
+        let set = Set { provider: provider.clone(), most: Most::default() };
         Self {
             get: Coalescer::side_by_side(get, waiting, instances),
             set: Coalescer::side_by_side(set, waiting, instances),
@@ -182,7 +211,7 @@ impl Batch for Get {
     type Answer = Values;
 
     fn max_requests(&self) -> usize {
-        BATCH_ITEMS
+        self.most.get()
     }
 
     fn max_weight(&self) -> usize {
@@ -203,8 +232,10 @@ impl Batch for Get {
         let (keys, lengths) = join(requests);
         let keys = Arc::new(keys);
         if let Ok(values) = self.get(Arc::clone(&keys)).await {
+            self.most.went_well();
             return split(values, &lengths).into_iter().map(Ok).collect();
         }
+        self.most.failed(lengths.len());
         let mut answers = Vec::with_capacity(lengths.len());
         for keys in split(recover(keys), &lengths) {
             answers.push(self.get(keys).await);
@@ -224,7 +255,7 @@ impl Batch for Set {
     type Answer = ();
 
     fn max_requests(&self) -> usize {
-        BATCH_ITEMS
+        self.most.get()
     }
 
     fn max_weight(&self) -> usize {
@@ -242,16 +273,25 @@ impl Batch for Set {
         }
         let (entries, lengths) = join(requests);
         let entries = Arc::new(entries);
-        match set(&self.provider, Arc::clone(&entries)).await {
-            Ok(()) => return lengths.iter().map(|_| Ok(())).collect(),
-            Err(NotStored { error, told: true }) => {
-                return lengths.iter().map(|_| Err(error.clone())).collect();
+        let told = match set(&self.provider, Arc::clone(&entries)).await {
+            Ok(()) => {
+                self.most.went_well();
+                return lengths.iter().map(|_| Ok(())).collect();
             }
-            Err(NotStored { .. }) => {}
+            Err(NotStored { told, .. }) => told,
+        };
+        if !told {
+            self.most.failed(lengths.len());
         }
         let mut answers = Vec::with_capacity(lengths.len());
         for entries in split(recover(entries), &lengths) {
-            answers.push(self.set(entries).await);
+            match set(&self.provider, entries).await {
+                // Not only all together were too much.
+                Err(NotStored { error, told: true }) if told && answers.is_empty() => {
+                    return lengths.iter().map(|_| Err(error.clone())).collect();
+                }
+                answer => answers.push(answer.map_err(|NotStored { error, .. }| error)),
+            }
         }
         answers
     }

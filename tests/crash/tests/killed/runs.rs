@@ -83,6 +83,7 @@ impl Run {
                 self.completed = Some((*token).to_owned());
             }
             ("doing", [step, attempt, input, seen @ ..]) => {
+                ensure!(self.finished.is_empty(), "it has finished");
                 self.with(input)?;
                 self.see(seen)?;
                 self.doing(steps(name)?, step, attempt)?;
@@ -181,6 +182,9 @@ impl Run {
             _ => !self.cancelled && state == "done",
         };
         ensure!(state == if done { "done" } else { "reverted" }, "it has ended as {state}");
+        if let (Some(told), Some(is)) = (&self.completed, self.recorded.get(WAITS)) {
+            ensure!(told == is, "it was completed with {told}, and has {is}");
+        }
         for (step, _) in steps(name)? {
             if done {
                 ensure!(self.recorded.contains_key(*step), "there is no result of {step}");

@@ -33,7 +33,7 @@ async fn each_gets_the_result_of_its_own_run(subject: Subject) {
     let echo = |id: &str| {
         Step::new(id, async |step: StepContext| {
             let input: (usize, usize) = step.input()?;
-            if input.1 % 2 == 0 {
+            if input.1.is_multiple_of(2) {
                 tokio::task::yield_now().await;
             }
             Ok(input)

@@ -159,7 +159,10 @@ async fn what_follows_from_what_was_accepted_is_done_too(subject: Subject) {
     let publisher = events.clone();
     let publishes = Step::new("publishes", move |_| {
         let events = publisher.clone();
-        async move { Ok(drop(events.publish("asked", &1).await?)) }
+        async move {
+            events.publish("asked", &1).await?;
+            Ok(())
+        }
     });
     let next = Workflow::new("next").together([publishes, Step::wait("gate")]).then(log.step("c"));
     subject.define(next).await;

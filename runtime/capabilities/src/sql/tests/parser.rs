@@ -205,6 +205,25 @@ fn what_would_leave_the_schema_is_denied_however_it_is_written() {
         "(SELECT 1)",
         "SELECT * INTO x FROM t",
         "SELECT 1 AS a INTO x",
+        // Words that read like keywords and are names there.
+        "SELECT b.a, a.is distinct FROM other.secret AS b, (SELECT 1 AS is) AS a",
+        "SELECT (SELECT s.a FROM t AS x JOIN t AS y ON mode() WITHIN GROUP (ORDER BY o.x) = 1, \
+         other.secret AS s LIMIT 1) FROM (SELECT 1 AS x) AS o",
+        "SELECT 'x' AS insert INTO UNLOGGED other.evil",
+        "SELECT 1 AS insert INTO TEMP sticky",
+        "SELECT (1) insert INTO made",
+        "WITH d AS (DELETE FROM t RETURNING a) SELECT 1 AS insert INTO made FROM d",
+        "WITH insert AS (SELECT 1 AS a) SELECT 1 insert INTO made",
+        "VALUES (1) insert INTO made",
+        // Types of other schemas, and types that look names up.
+        "SELECT (x.a).* FROM json_to_record('{}') AS x(a other.secret)",
+        "SELECT x.a FROM json_to_record('{}') AS x(update text, b other.secret)",
+        "SELECT 1 FROM json_to_record('{}') AS (values other.secret)",
+        "SELECT NULL::SETOF other.secret",
+        "SELECT CAST(NULL AS SETOF other.secret)",
+        "SELECT ('{1}'::_regclass)::text",
+        "SELECT $1::\"_regrole\"::text",
+        "SELECT 'nosuch=r/postgres'::aclitem",
         "/* SELECT */ SET ROLE x",
         "--SELECT\nSET ROLE x",
         // Several.
@@ -218,6 +237,38 @@ fn what_would_leave_the_schema_is_denied_however_it_is_written() {
     ] {
         assert_eq!(verdict(text), "denied", "{text}");
     }
+}
+
+#[test]
+fn statements_that_read_like_those_are_let_through() {
+    for text in [
+        "SELECT a IS NOT DISTINCT FROM b.c FROM b",
+        "SELECT mode() WITHIN GROUP (ORDER BY t.a) FROM t GROUP BY t.b",
+        "WITH x AS (UPDATE t SET a = u.a FROM u WHERE t.id = u.id RETURNING t.id) SELECT x.id FROM x",
+        "WITH x AS MATERIALIZED (SELECT t.a FROM t) SELECT x.a FROM x",
+        "WITH x AS (INSERT INTO t (a) SELECT u.a FROM u RETURNING t.a) SELECT x.a FROM x",
+        "WITH x AS (DELETE FROM t USING u WHERE t.a = u.a RETURNING t.a) INSERT INTO s (a) SELECT x.a FROM x",
+        "INSERT INTO t (a) VALUES ($1) ON CONFLICT (a) DO UPDATE SET a = excluded.a RETURNING t.a",
+        "SELECT x.a FROM json_to_record('{}') AS x(a numeric(3, 2), b text)",
+        "SELECT t.a FROM t FOR UPDATE OF t SKIP LOCKED",
+        "SELECT CAST(t.a AS numeric(3, 2)) AS select FROM t",
+    ] {
+        assert_eq!(verdict(text), "admitted", "{text}");
+    }
+}
+
+#[test]
+fn what_makes_the_schema_reaches_no_other() {
+    for text in [
+        "DROP TABLE t CASCADE",
+        "ALTER TABLE t DROP COLUMN delete CASCADE",
+        "CREATE TABLE x (a int, EXCLUDE USING btree (a WITH other.===))",
+        "CREATE TABLE x (a int) INTO y",
+    ] {
+        assert!(matches!(admit(text, May::MakeSchema), Err(Error::Denied(_))), "{text}");
+    }
+    let text = "CREATE TABLE x (a int REFERENCES t (id) ON DELETE CASCADE ON UPDATE CASCADE)";
+    admit(text, May::MakeSchema).unwrap();
 }
 
 #[test]
