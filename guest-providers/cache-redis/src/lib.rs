@@ -3,7 +3,7 @@
 //! # What keeps the guarantees
 //!
 //! An entry is one string, which names its own tags and its own end, so a `get` is
-//! one `GET` and needs nothing else. Beside the entries stand indexes: of all
+//! one `MGET` and needs nothing else. Beside the entries stand indexes: of all
 //! names, and of the names with each tag. An index may name too much, never too
 //! little:
 //!
@@ -94,10 +94,11 @@ impl CacheRedis {
     fn read(&self, names: &[&[u8]], now_ms: u64) -> Result<Vec<Option<Found>>> {
         let mut all = Vec::with_capacity(names.len());
         for names in names.chunks(READ) {
-            // One by one, since the grant bounds the size of each reply.
-            let get = |name: &&[u8]| command("GET").arg(keys::entry(name));
+            // One by one, since the grant bounds the size of each reply; and `MGET`, to
+            // which what is no string is nothing.
+            let get = |name: &&[u8]| command("MGET").arg(keys::entry(name));
             for reply in self.redis.run_all(names.iter().map(get).collect())? {
-                let found = reply?.bytes()?.and_then(Found::read);
+                let found = reply?.list()?.pop().flatten().and_then(Found::read);
                 all.push(found.filter(|found| found.is_alive(now_ms)));
             }
         }

@@ -43,8 +43,12 @@ pub(super) fn admit(text: &str, may: May) -> Result<(), Error> {
 fn name_what_must_be_a_name(tokens: &mut [Token<'_>]) {
     let mut named = false;
     for token in tokens {
-        if let (true, Token::Word(name)) = (named, &mut *token) {
-            *token = Token::Quoted(std::mem::take(name));
+        match token {
+            // `CAST(x AS SETOF type)` is one of those that are denied.
+            Token::Word(name) if named && name != "setof" => {
+                *token = Token::Quoted(std::mem::take(name));
+            }
+            _ => {}
         }
         named = token.is_sign('.') || token.is("as");
     }
@@ -234,6 +238,9 @@ fn lists_columns(tokens: &[Token<'_>], at: usize) -> bool {
         ("select" | "with" | "table" | "(", _) => true,
         ("insert", "into") | ("delete", "from") | ("values", "(") => true,
         ("update", _) => ["set", "as"].contains(&word(3)),
+        // A window.
+        ("order", "by") => true,
+        ("partition", "by") => !["", "(", "collate"].contains(&word(3)),
         _ => false,
     };
     (as_at(1) || as_at(2)) && !statement

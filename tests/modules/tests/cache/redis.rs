@@ -205,7 +205,7 @@ async fn a_get_is_one_command_and_a_set_one_transaction_whatever_the_tags() {
     let seen = monitor.seen("the-end");
     let words = seen.iter().map(|line| line.split('"').nth(1).unwrap_or_default());
     let expected =
-        "MULTI SET ZADD PEXPIRE PEXPIRE ZADD PEXPIRE PEXPIRE ZADD PEXPIRE PEXPIRE EXEC GET";
+        "MULTI SET ZADD PEXPIRE PEXPIRE ZADD PEXPIRE PEXPIRE ZADD PEXPIRE PEXPIRE EXEC MGET";
     assert_eq!(words.collect::<Vec<_>>().join(" "), expected);
 }
 
