@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::bounded::{self, bounded};
 use crate::decode::{Decoder, Node, Why};
+use crate::stores::labelled;
 use crate::{ByteSize, RedisUrl, StoreLabel};
 
 const KEYS: &[&str] = &[
@@ -194,21 +195,8 @@ impl std::borrow::Borrow<str> for ScriptDigest {
 
 /// Reads the table of labels.
 pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> RedisGrants {
-    let mut grants = RedisGrants::new();
-    for (name, node) in decoder.entries(node, EXAMPLE) {
-        let label = StoreLabel::new(&name);
-        if let Err(error) = label {
-            decoder.fault(
-                &node,
-                format!("{name:?} is not a label: {error}"),
-                format!("write {EXAMPLE}"),
-            );
-        }
-        if let (Some(grant), Ok(label)) = (decode_one(decoder, &node), label) {
-            grants.insert(label, grant);
-        }
-    }
-    grants
+    let all = labelled(decoder, node, EXAMPLE, decode_one);
+    all.into_iter().map(|(label, _, grant)| (label, grant)).collect()
 }
 
 fn decode_one(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<RedisGrant> {

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::bounded::{self, bounded};
 use crate::decode::{Decoder, Node, Why};
 use crate::path::host_path;
+use crate::stores::labelled;
 use crate::{ByteSize, SqlUrl, StoreLabel};
 
 const KEYS: &[&str] = &[
@@ -198,21 +199,8 @@ impl fmt::Display for SqlName {
 
 /// Reads the table of labels.
 pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> SqlGrants {
-    let mut grants = SqlGrants::new();
-    for (name, node) in decoder.entries(node, EXAMPLE) {
-        let label = StoreLabel::new(&name);
-        if let Err(error) = label {
-            decoder.fault(
-                &node,
-                format!("{name:?} is not a label: {error}"),
-                format!("write {EXAMPLE}"),
-            );
-        }
-        if let (Some(grant), Ok(label)) = (decode_one(decoder, &node), label) {
-            grants.insert(label, grant);
-        }
-    }
-    grants
+    let all = labelled(decoder, node, EXAMPLE, decode_one);
+    all.into_iter().map(|(label, _, grant)| (label, grant)).collect()
 }
 
 fn decode_one(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<SqlGrant> {

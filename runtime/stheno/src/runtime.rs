@@ -4,11 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
-use sha2::{Digest as _, Sha256};
-use stheno_config::{
-    Config, ConfigError, Grants, ModuleName, Place, ProviderConfig, Resolve, ScriptDigest,
-    process_env,
-};
+use stheno_config::{Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, process_env};
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
     Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
@@ -16,6 +12,7 @@ use stheno_engine::{
 
 use crate::analytics::{self, Analytics};
 use crate::files::{self, Files, LinkKeys};
+use crate::granted::granted;
 use crate::notifications::{self, Notifications};
 use crate::workflows::{GRACE, Workflows};
 use crate::{Cache, Error, Events, Locking};
@@ -377,20 +374,6 @@ impl Builder {
         all.extend(analytics.into_iter().map(|it| (ModuleName::Analytics, it.into())));
         Ok(all)
     }
-}
-
-/// What the provider is granted: what the config says, and the scripts that the
-/// release knows of where the component is its own.
-#[must_use]
-pub fn granted(provider: &ProviderConfig) -> Grants {
-    let mut grants = provider.grants.clone();
-    if let Resolve::Builtin(builtin) = &provider.resolve {
-        for script in stheno_builtins::scripts(builtin.as_str()) {
-            let digest: [u8; 32] = Sha256::digest(script.as_bytes()).into();
-            grants.add_redis_script(&ScriptDigest::from(digest));
-        }
-    }
-    grants
 }
 
 /// Finds components and loads them; what goes wrong becomes an error about the

@@ -105,10 +105,8 @@ fn names(tokens: &[Token<'_>]) -> Result<(), Error> {
 
 /// What stands before each bracket.
 fn brackets(tokens: &[Token<'_>], schema: bool) -> Result<(), Error> {
-    let before = |at: usize, back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
-    let is = |at: usize, back: usize, words: &[&str]| {
-        before(at, back).is_some_and(|token| words.iter().any(|word| token.is(word)))
-    };
+    let before = |at: usize, back: usize| before(tokens, at, back);
+    let is = |at: usize, back: usize, words: &[&str]| is_before(tokens, at, back, words);
     for (at, token) in tokens.iter().enumerate() {
         if !token.is_sign('(') {
             continue;
@@ -143,10 +141,7 @@ fn making(tokens: &[Token<'_>]) -> Result<(), Error> {
         }
     }
     for at in (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|it| it.is("cascade"))) {
-        let is = |back: usize, words: &[&str]| {
-            let token = at.checked_sub(back).and_then(|at| tokens.get(at));
-            token.is_some_and(|token| words.iter().any(|word| token.is(word)))
-        };
+        let is = |back: usize, words: &[&str]| is_before(tokens, at, back, words);
         // Of a foreign key. Anywhere else it takes along what depends on it.
         if !(is(1, &["delete", "update"]) && is(2, &["on"])) {
             return Err(denied(
@@ -188,12 +183,9 @@ fn dots(tokens: &[Token<'_>]) -> Result<(), Error> {
     let mut outer: Vec<Level> = Vec::new();
     let mut level = Level::default();
     for (at, token) in tokens.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
         match token {
             Token::Sign(open @ ('(' | '[')) => {
-                let of = |words: &[&str]| {
-                    before.is_some_and(|token| words.iter().any(|word| token.is(word)))
-                };
+                let of = |words: &[&str]| is_before(tokens, at, 1, words);
                 let inner = Level {
                     end: if *open == '(' { ')' } else { ']' },
                     tables: false,
@@ -225,10 +217,7 @@ fn dots(tokens: &[Token<'_>]) -> Result<(), Error> {
 /// Whether the bracket stands behind `AS` or `AS name` and holds no statement. What
 /// tells a statement is no column with its type.
 fn lists_columns(tokens: &[Token<'_>], at: usize) -> bool {
-    let as_at = |back| {
-        let token = at.checked_sub(back).and_then(|at| tokens.get(at));
-        token.is_some_and(|token| token.is("as"))
-    };
+    let as_at = |back| is_before(tokens, at, back, &["as"]);
     let word = |after: usize| match tokens.get(at + after) {
         Some(Token::Word(word)) => word.as_str(),
         Some(Token::Sign('(')) => "(",
@@ -247,10 +236,7 @@ fn lists_columns(tokens: &[Token<'_>], at: usize) -> bool {
 }
 
 fn keyword(tokens: &[Token<'_>], at: usize, word: &str, level: &mut Level) -> Result<(), Error> {
-    let is = |back: usize, words: &[&str]| {
-        let token = at.checked_sub(back).and_then(|at| tokens.get(at));
-        token.is_some_and(|token| words.iter().any(|word| token.is(word)))
-    };
+    let is = |back: usize, words: &[&str]| is_before(tokens, at, back, words);
     match word {
         "from" => {
             let compares =
@@ -297,9 +283,8 @@ fn dotted(tokens: &[Token<'_>], at: usize, level: &Level) -> Result<(), Error> {
         parts += 1;
         end += 2;
     }
-    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
     let after = tokens.get(end);
-    let typed = before
+    let typed = before(tokens, at, 1)
         .is_some_and(|token| token.is_sign(':') || token.is("as") || token.is("collate"))
         || after == Some(&Token::Text);
     if parts > 2 || level.table || level.columns || typed {
@@ -311,8 +296,18 @@ fn dotted(tokens: &[Token<'_>], at: usize, level: &Level) -> Result<(), Error> {
     Ok(())
 }
 
+/// The token so far before this one.
+fn before<'t, 's>(tokens: &'t [Token<'s>], at: usize, back: usize) -> Option<&'t Token<'s>> {
+    at.checked_sub(back).and_then(|at| tokens.get(at))
+}
+
+/// Whether that is one of these keywords.
+fn is_before(tokens: &[Token<'_>], at: usize, back: usize, words: &[&str]) -> bool {
+    before(tokens, at, back).is_some_and(|token| words.iter().any(|word| token.is(word)))
+}
+
 fn after_dot(tokens: &[Token<'_>], at: usize) -> bool {
-    at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|token| token.is_sign('.'))
+    before(tokens, at, 1).is_some_and(|token| token.is_sign('.'))
 }
 
 fn follows(tokens: &[Token<'_>], at: usize, sign: char) -> bool {

@@ -8,14 +8,14 @@ use crate::explain::Ruling;
 
 pub(crate) fn powers(grants: &Grants) -> Vec<String> {
     let power = |(label, grant): (&StoreLabel, &SqlGrant)| {
-        let role = grant.role.as_ref().map_or_else(|| grant.url.user(), |role| role.as_str());
         format!(
             "use SQL {:?}, that is {}: read and change rows, and make tables in migrations, in the \
-             schema {:?} as the role {role:?}; at most {} statements and {} a second, {} calls at \
+             schema {:?} as the role {:?}; at most {} statements and {} a second, {} calls at \
              once on {} connections, {} rows and {} in one answer, {} for each",
             label.as_str(),
             grant.url,
             grant.schema.as_str(),
+            grant.acts_as(),
             grant.operations_per_second.get(),
             grant.bytes_per_second.get(),
             grant.in_flight.get(),
