@@ -72,6 +72,11 @@ impl Database {
         self.session
     }
 
+    /// The last number that was reserved.
+    pub(crate) fn known(&self) -> i64 {
+        self.known
+    }
+
     pub(crate) fn resume(&mut self, fence: u64) {
         self.floor = self.floor.max(i64::try_from(fence).unwrap_or(i64::MAX / 2));
     }

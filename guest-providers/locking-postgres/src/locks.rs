@@ -189,9 +189,10 @@ impl Locks {
         let leases: Vec<i64> = leases.iter().map(|token| token.lease).collect();
         let wanted = |session| {
             vec![
-                passing_on(statements::STEP_ASIDE, session, numbers).ints(tickets.iter().copied()),
+                // The first half of the numbers is for this, the second for the leases.
+                passing_on(statements::STEP_ASIDE, session, 2 * numbers)
+                    .ints(tickets.iter().copied()),
                 statement(statements::REMOVE).ints(tickets.iter().copied()),
-                // Numbers are enough for both: no key is passed on twice.
                 passing_on(statements::RELEASE, session, numbers).ints(leases),
             ]
         };
@@ -277,14 +278,19 @@ impl Locks {
 
     pub(crate) fn release_all(&mut self, owner: Option<&str>, now: u64) -> Result<Freed> {
         let mut all = Freed { keys: 0, woken: Vec::new() };
+        let mut up_to = i64::MAX;
         loop {
             let wanted = |session| {
                 vec![
-                    statement(statements::COUNT_ALL).maybe_text(owner),
-                    passing_on(statements::RELEASE_ALL, session, FREED).maybe_text(owner),
+                    statement(statements::COUNT_ALL).maybe_text(owner).int(up_to),
+                    passing_on(statements::RELEASE_ALL, session, FREED)
+                        .maybe_text(owner)
+                        .int(up_to),
                 ]
             };
             let (freed, seen) = self.free(FREED, wanted, now)?;
+            // What this has passed on, perhaps to nobody in particular, stays.
+            up_to = up_to.min(self.database.known() - FREED);
             all.keys += freed.keys;
             all.woken.extend(freed.woken);
             if seen < FREED {

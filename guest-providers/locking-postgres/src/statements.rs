@@ -189,7 +189,7 @@ macro_rules! of_keys {
 macro_rules! of_owner {
     () => {
         "SELECT locks.key FROM locks WHERE locks.owner IS NOT DISTINCT FROM $3::text \
-         ORDER BY locks.key LIMIT 1000"
+         AND locks.fence <= $4 ORDER BY locks.key LIMIT 1000"
     };
 }
 
@@ -199,7 +199,8 @@ pub(crate) const RELEASE: &str = pass_on!(of_leases!(), "SELECT key FROM freed",
 /// Frees those of the keys `$3` that the owner `$4` holds.
 pub(crate) const RELEASE_KEYS: &str = pass_on!(of_keys!(), "SELECT key FROM freed", "true");
 
-/// Frees the first thousand of the keys that the owner `$3` holds.
+/// Frees the first thousand of the keys that the owner `$3` holds, by fences up to
+/// `$4`.
 pub(crate) const RELEASE_ALL: &str = pass_on!(of_owner!(), "SELECT key FROM freed", "true");
 
 /// Leases what time, and other sessions, have freed.
@@ -238,13 +239,14 @@ pub(crate) const COUNT_KEYS: &str = concat!(
     live!()
 );
 
-/// How many of the first thousand rows of the owner `$1` are held, and how many rows
-/// there are.
+/// How many of the rows that [`RELEASE_ALL`] is about, with the owner `$1` and fences
+/// up to `$2`, are held; and how many there are.
 pub(crate) const COUNT_ALL: &str = concat!(
     "WITH moment AS MATERIALIZED (SELECT ",
     now!(),
     " AS now), page AS (SELECT locks.expires FROM locks \
-    WHERE locks.owner IS NOT DISTINCT FROM $1::text ORDER BY locks.key LIMIT 1000) \
+    WHERE locks.owner IS NOT DISTINCT FROM $1::text AND locks.fence <= $2 \
+    ORDER BY locks.key LIMIT 1000) \
     SELECT count(*) FILTER (WHERE page.expires IS NULL OR page.expires > moment.now) AS freed, \
     count(*) AS seen FROM page CROSS JOIN moment"
 );

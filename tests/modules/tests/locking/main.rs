@@ -11,6 +11,7 @@
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module locking_local, LOCKING_LOCAL, $($property),* }
+        for_every_provider! { @module locking_postgres, LOCKING_POSTGRES, $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -34,6 +35,7 @@ mod keys;
 mod leases;
 mod options;
 mod owners;
+mod postgres;
 mod queue;
 mod restart;
 
@@ -53,9 +55,19 @@ const TTL: Duration = Duration::from_secs(30);
 /// A provider of locks.
 struct Provider {
     name: &'static str,
+    keeps: Keeps,
 }
 
-static LOCKING_LOCAL: Provider = Provider { name: "locking-local" };
+/// Where a provider has its locks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    InMemory,
+    OnPostgres,
+}
+
+static LOCKING_LOCAL: Provider = Provider { name: "locking-local", keeps: Keeps::InMemory };
+static LOCKING_POSTGRES: Provider =
+    Provider { name: "locking-postgres", keeps: Keeps::OnPostgres };
 
 /// Locks that nobody else uses, on a clock that stands still.
 #[derive(Clone)]
@@ -64,6 +76,8 @@ struct Subject {
     runtime: Runtime,
     locking: Locking,
     clock: ManualClock,
+    /// Has time pass where the provider's is not the host's.
+    elsewhere: Option<postgres::Schema>,
 }
 
 impl Subject {
@@ -81,18 +95,30 @@ impl Subject {
         Self::with(provider, config).await
     }
 
+    /// With this config, to which is added what the provider needs.
     async fn with(
         provider: &'static Provider,
-        config: ProviderConfig,
+        mut config: ProviderConfig,
     ) -> Result<Self, ConfigError> {
+        let elsewhere = match provider.keeps {
+            Keeps::InMemory => None,
+            Keeps::OnPostgres => Some(postgres::Schema::own()),
+        };
+        if let Some(schema) = &elsewhere {
+            schema.grant_to(&mut config);
+        }
         let (clock, hand) = Clock::manual();
         let builder = Runtime::builder().config(local()).clock(clock);
         let runtime = builder.provider(ModuleName::Locking, config).build().await?;
         let locking = runtime.locking().clone();
-        Ok(Self { provider, runtime, locking, clock: hand })
+        Ok(Self { provider, runtime, locking, clock: hand, elsewhere })
     }
 
     fn pass(&self, millis: u64) {
+        // First there, so that whoever the host wakes finds what it was woken for.
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.pass(millis);
+        }
         self.clock.advance(Duration::from_millis(millis));
     }
 
