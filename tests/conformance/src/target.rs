@@ -1,6 +1,7 @@
 //! The component under test.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stheno::ProviderInfo;
 use stheno::config::{
@@ -22,7 +23,11 @@ pub struct Target {
     /// Whether the config says what it is granted.
     granted: bool,
     info: ProviderInfo,
+    /// What has time pass where the provider's is not the host's.
+    elsewhere: Option<Passes>,
 }
+
+type Passes = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Why a component cannot be tested.
 #[derive(Debug, thiserror::Error)]
@@ -99,8 +104,26 @@ impl Target {
                 instances: "one",
                 features: Vec::new(),
             },
+            elsewhere: None,
         };
         target.described().await
+    }
+
+    /// The same component, whose time is not that of the host: `passes` hears how much
+    /// passes, before the host's clock moves. Without it the suite's cases of time can
+    /// be met only by providers that go by the host's clock.
+    #[must_use]
+    pub fn with_time_elsewhere(
+        self,
+        passes: impl Fn(Duration) + Send + Sync + 'static,
+    ) -> Self {
+        Self { elsewhere: Some(Arc::new(passes)), ..self }
+    }
+
+    pub(crate) fn pass_elsewhere(&self, time: Duration) {
+        if let Some(passes) = &self.elsewhere {
+            passes(time);
+        }
     }
 
     /// Starts it as each case will, since features may depend on what is granted.

@@ -63,7 +63,9 @@ impl Trial {
     }
 
     pub(crate) fn pass(&self, millis: u64) {
-        self.hand.advance(Duration::from_millis(millis));
+        let time = Duration::from_millis(millis);
+        self.target.pass_elsewhere(time);
+        self.hand.advance(time);
     }
 
     pub(crate) fn own(&self, name: &str) -> String {

@@ -1,7 +1,9 @@
 //! Who keeps the guarantees passes.
 
-use stheno_conformance::{Report, Status};
-use stheno_test_support::RedisServer;
+use std::sync::Arc;
+
+use stheno_conformance::{Report, Status, Target};
+use stheno_test_support::{PostgresServer, RedisServer};
 
 use crate::{ids, report};
 
@@ -71,6 +73,26 @@ async fn events_local_passes_without_a_store_and_leaves_out_to_be_durable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locking_local_passes_and_leaves_out_to_be_durable() {
     passes("locking-local", "", NOT_DURABLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_postgres_passes_with_nothing_left_out_on_the_servers_clock() {
+    let server = PostgresServer::start();
+    server.take_clock();
+    server.make_schema("shop");
+    server.pass("shop", 0);
+    let config = format!(
+        "[modules.locking]\nresolve = \"locking-postgres\"\n\
+         grants.sql.default = {{ url = \"{}?sslmode=disable\", schema = \"shop\" }}\n",
+        server.url_of("shop")
+    );
+    let target = crate::Setup::new(&config).built_in("locking-postgres").await;
+    let passes = move |time: std::time::Duration| {
+        server.pass("shop", u64::try_from(time.as_millis()).unwrap());
+    };
+    let target = Arc::new(Target::clone(&target).with_time_elsewhere(passes));
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
