@@ -16,7 +16,8 @@
 //! | `http` | `wasi:http` | no: `grants.http` |
 //! | `redis` | `stheno:redis` | no: `grants.redis` |
 //! | `sql` | `stheno:sql` | no: `grants.sql` |
-//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
+//! | `sockets` | `wasi:sockets` | no: `grants.sockets` |
+//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem` | yes, with nothing in them: no environment, no arguments, no folder |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
 //! imports the operator did not grant before any of its code runs, and each
@@ -31,6 +32,7 @@
 //! assert!(line.contains("sockets ="));
 //! ```
 
+mod address;
 mod audit;
 pub mod clock;
 mod explain;
@@ -40,6 +42,7 @@ mod log;
 mod metered;
 mod quota;
 mod redis;
+mod sockets;
 mod sql;
 mod store;
 mod streams;
@@ -156,6 +159,7 @@ pub struct Capabilities {
     redis: Vec<Arc<redis::Binding>>,
     sql: sql::Instance,
     http: http::Instance,
+    sockets: sockets::Instance,
 }
 
 impl Capabilities {
@@ -165,12 +169,12 @@ impl Capabilities {
     ///
     /// When a granted folder cannot be opened.
     pub fn new(shared: Arc<Shared>) -> Result<Self, wasi::FolderError> {
-        let wasi = wasi::context(&shared)?;
+        let (wasi, sockets) = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
         let sql = sql::Instance::default();
-        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), sql, http })
+        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), sql, http, sockets })
     }
 
     /// What the instance shares with its siblings.
@@ -275,6 +279,13 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    // In place of that of WASI, which looks up any name or none.
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::add_to_linker::<T, HasSelf<Capabilities>>(
+        linker,
+        capabilities,
+    )?;
+    linker.allow_shadowing(false);
     host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
