@@ -13,6 +13,8 @@
 //! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
 //! | `folders` | `stheno:folders` | no: `grants.folders` |
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
+//! | `redis` | `stheno:redis` | no: `grants.redis` |
+//! | `objects` | `stheno:objects` | no: `grants.objects` |
 //! | `http` | `wasi:http` | no: `grants.http` |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
@@ -34,6 +36,8 @@ pub mod clock;
 mod folders;
 mod http;
 mod log;
+mod objects;
+mod quota;
 mod redis;
 mod store;
 mod streams;
@@ -53,6 +57,7 @@ pub use clock::{Clock, ManualClock};
 pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};
+pub use objects::Objects;
 pub use redis::{Redis, acl_line};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
@@ -77,6 +82,8 @@ pub struct Shared {
     pub stores: Stores,
     /// The Redis bindings that it was granted.
     pub redis: Redis,
+    /// The buckets that it was granted.
+    pub objects: Objects,
     /// The servers that it was granted.
     pub http: Http,
 }
@@ -87,18 +94,20 @@ impl Shared {
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
         let redis = Redis::granted_by(name, &grants);
-        Self::with(name, grants, stores, redis, limits, clock)
+        let objects = Objects::granted_by(name, &grants);
+        Self::with(name, grants, stores, redis, objects, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
     /// can be reached that is granted. Stores are there, empty and in memory, and
-    /// Redis bindings, behind which no server answers, so that the provider is what
-    /// it would be.
+    /// bindings to Redis and to buckets, behind which no server answers, so that
+    /// the provider is what it would be.
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::in_memory(grants);
         let redis = Redis::out_of_reach(name, grants);
-        Self::with(name, Grants::default(), stores, redis, limits, clock)
+        let objects = Objects::out_of_reach(name, grants);
+        Self::with(name, Grants::default(), stores, redis, objects, limits, clock)
     }
 
     fn with(
@@ -106,6 +115,7 @@ impl Shared {
         grants: Grants,
         stores: Stores,
         redis: Redis,
+        objects: Objects,
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
@@ -117,6 +127,7 @@ impl Shared {
             grants,
             stores,
             redis,
+            objects,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
             handles: limits.handles.get() as usize,
@@ -134,6 +145,8 @@ pub struct Capabilities {
     stores: Vec<Arc<store::Opened>>,
     /// As `stores`, for Redis bindings.
     redis: Vec<Arc<redis::Binding>>,
+    /// As `stores`, for buckets.
+    objects: Vec<Arc<objects::Binding>>,
     http: http::Instance,
 }
 
@@ -148,7 +161,15 @@ impl Capabilities {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
-        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), http })
+        Ok(Self {
+            shared,
+            wasi,
+            table,
+            stores: Vec::new(),
+            redis: Vec::new(),
+            objects: Vec::new(),
+            http,
+        })
     }
 
     /// What the instance shares with its siblings.
@@ -259,6 +280,7 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
     base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::redis::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::objects::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
+use crate::objects::{self, ObjectsGrant, ObjectsGrants};
 use crate::path::host_path;
 use crate::redis::{self, RedisGrant, RedisGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
@@ -26,6 +27,7 @@ pub struct Grants {
     http: Vec<HttpGrant>,
     stores: StoreGrants,
     redis: RedisGrants,
+    objects: ObjectsGrants,
     made_on_use: bool,
 }
 
@@ -36,7 +38,8 @@ pub struct DuplicateGuest(pub GuestPath);
 
 impl Grants {
     /// The keys in `stheno.toml`.
-    pub const KEYS: &'static [&'static str] = &["folders", "http", "sockets", "store", "redis"];
+    pub const KEYS: &'static [&'static str] =
+        &["folders", "http", "sockets", "store", "redis", "objects"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -88,6 +91,16 @@ impl Grants {
     /// Grants a Redis binding, in place of any that has the label.
     pub fn add_redis(&mut self, label: StoreLabel, redis: RedisGrant) {
         self.redis.insert(label, redis);
+    }
+
+    /// The granted buckets.
+    pub fn objects(&self) -> &ObjectsGrants {
+        &self.objects
+    }
+
+    /// Grants a bucket, in place of any that has the label.
+    pub fn add_objects(&mut self, label: StoreLabel, objects: ObjectsGrant) {
+        self.objects.insert(label, objects);
     }
 
     /// Grants a folder.
@@ -144,6 +157,9 @@ impl Grants {
         }
         if let Some(node) = section.get("redis") {
             grants.redis = redis::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("objects") {
+            grants.objects = objects::decode(decoder, &node);
         }
         grants
     }

@@ -7,9 +7,11 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
 mod guests;
+mod objects;
 mod process;
 mod redis;
 
 pub use guests::{compile_cache, guest, guest_bytes};
+pub use objects::ObjectServer;
 pub use process::Footprint;
 pub use redis::{RedisClient, RedisServer};

@@ -153,7 +153,7 @@ impl Service<Uri> for Connect {
 
 /// TLS cannot be had as the grant wants it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(crate) enum TlsError {
     #[error("`ca` of the grant, {}, cannot be read: {reason}", .file.display())]
     Ca { file: PathBuf, reason: rustls::pki_types::pem::Error },
     #[error("`ca` of the grant, {}, holds no certificate", .0.display())]
@@ -170,18 +170,9 @@ pub(super) enum TlsError {
 
 /// The client of one grant.
 pub(super) async fn pool(grant: &HttpGrant, lookup: Arc<dyn Lookup>) -> Result<Pool, TlsError> {
-    let roots = match (grant.scheme, &grant.ca) {
-        (HttpScheme::Http, _) => RootCertStore::empty(),
-        (HttpScheme::Https, ca) => {
-            let ca = ca.clone();
-            // Some hundred files on some systems.
-            tokio::task::spawn_blocking(move || match ca {
-                Some(file) => roots_in(&file),
-                None => roots_of_the_system(),
-            })
-            .await
-            .map_err(|_| TlsError::Stopping)??
-        }
+    let roots = match grant.scheme {
+        HttpScheme::Http => RootCertStore::empty(),
+        HttpScheme::Https => roots(grant.ca.clone()).await?,
     };
     // Named here, so that no other crate's choice of a provider matters.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -208,6 +199,16 @@ pub(super) async fn pool(grant: &HttpGrant, lookup: Arc<dyn Lookup>) -> Result<P
         .pool_idle_timeout(IDLE)
         .http1_max_buf_size(HEAD_BYTES)
         .build(connect))
+}
+
+/// The certificates to trust: those in `ca`, or the system's.
+pub(crate) async fn roots(ca: Option<PathBuf>) -> Result<RootCertStore, TlsError> {
+    // Some hundred files on some systems.
+    let read = tokio::task::spawn_blocking(move || match ca {
+        Some(file) => roots_in(&file),
+        None => roots_of_the_system(),
+    });
+    read.await.map_err(|_| TlsError::Stopping)?
 }
 
 fn roots_in(file: &Path) -> Result<RootCertStore, TlsError> {

@@ -24,7 +24,7 @@
 
 mod address;
 mod body;
-mod connect;
+pub(crate) mod connect;
 mod policy;
 mod scan;
 mod secrets;

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::admit::{Admitted, admit, write_key};
 use super::link::{Link, Live};
-use super::quota::Quota;
 use super::reply::{Answer, answer, lost_script, refusal};
+use crate::quota::Quota;
 
 /// The most commands in one call, and the most arguments that they have.
 const MAX_COMMANDS: usize = 10_000;

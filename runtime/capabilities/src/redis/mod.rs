@@ -20,7 +20,6 @@
 //! - [`reply`]: from the server's reply to what the guest is told.
 //! - [`bindings`]: what was granted; quotas, deadline, scripts, transactions.
 //! - [`link`]: connections; [`meter`]: how large a reply may be.
-//! - [`quota`]: so much in a second.
 //! - [`acl`]: the rule by which the server enforces the same.
 //!
 //! This file is the seam to the bindings and holds no logic.
@@ -31,7 +30,6 @@ mod bindings;
 mod commands;
 mod link;
 mod meter;
-mod quota;
 mod reply;
 #[cfg(test)]
 mod tests;

@@ -4,20 +4,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A bucket that fills at a rate, and holds what comes in one second.
-pub(super) struct Quota {
+pub(crate) struct Quota {
     per_second: f64,
     level: Mutex<(Instant, f64)>,
 }
 
 impl Quota {
-    pub(super) fn new(per_second: u64) -> Self {
+    pub(crate) fn new(per_second: u64) -> Self {
         let per_second = per_second as f64;
         Self { per_second, level: Mutex::new((Instant::now(), per_second)) }
     }
 
     /// Takes `amount`, if it is there. What is more than comes in a second waits
     /// for a full bucket and is paid for by those after it: or it never could be.
-    pub(super) fn take(&self, amount: usize) -> bool {
+    pub(crate) fn take(&self, amount: usize) -> bool {
         let (amount, full) = (amount as f64, self.per_second);
         self.with(|level| {
             let may = *level >= amount.min(full);
@@ -29,7 +29,7 @@ impl Quota {
     }
 
     /// Takes what was only known afterwards.
-    pub(super) fn charge(&self, amount: usize) {
+    pub(crate) fn charge(&self, amount: usize) {
         self.with(|level| *level -= amount as f64);
     }
 
