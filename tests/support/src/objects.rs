@@ -233,7 +233,7 @@ impl Service<Request<Incoming>> for Watched {
             if let Some(fault) = state.fault(&line) {
                 return Ok(fault.answer());
             }
-            Ok(inner.call(request).await.unwrap_or_else(|_| {
+            Ok(inner.call(request.map(Body::from)).await.unwrap_or_else(|_| {
                 let mut broken = Response::new(Body::empty());
                 *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 broken

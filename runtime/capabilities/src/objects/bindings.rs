@@ -155,7 +155,10 @@ impl Binding {
     /// Takes a place among the requests, if the quotas allow one more.
     pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, Error> {
         let beyond = |key: &str, value: u32| {
-            Error::Unavailable(format!("more than {key} = {value} of {}; try again later", self.place))
+            Error::Unavailable(format!(
+                "more than {key} = {value} of {}; try again later",
+                self.place
+            ))
         };
         let permit = Arc::clone(&self.in_flight)
             .try_acquire_owned()

@@ -15,7 +15,7 @@ use aws_sdk_s3::config::{
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use stheno_config::{ObjectsCredentials, ObjectsGrant};
+use stheno_config::{ObjectsCredentials, ObjectsEndpoint, ObjectsGrant};
 
 use crate::http::connect::roots;
 
@@ -77,16 +77,20 @@ pub(super) async fn client(grant: &ObjectsGrant) -> Result<Client, String> {
 }
 
 async fn http(grant: &ObjectsGrant) -> Result<SharedHttpClient, String> {
-    let mut trusted = TrustStore::default();
-    let plain = grant.endpoint.as_ref().is_some_and(|endpoint| endpoint.is_plain());
-    if !plain {
+    let plain = grant.endpoint.as_ref().is_some_and(ObjectsEndpoint::is_plain);
+    let trusted = if plain {
+        TrustStore::empty()
+    } else {
         // The SDK takes certificates for granted and panics without.
         roots(grant.ca.clone()).await.map_err(|error| error.to_string())?;
-    }
-    if let Some(file) = grant.ca.as_ref().filter(|_| !plain) {
-        let pem = tokio::fs::read(file).await.map_err(|error| error.to_string())?;
-        trusted = TrustStore::empty().with_pem_certificate(pem);
-    }
+        match &grant.ca {
+            None => TrustStore::default(),
+            Some(file) => {
+                let pem = tokio::fs::read(file).await.map_err(|error| error.to_string())?;
+                TrustStore::empty().with_pem_certificate(pem)
+            }
+        }
+    };
     let context = TlsContext::builder().with_trust_store(trusted).build();
     let context = context.map_err(|error| error.to_string())?;
     Ok(Builder::new()

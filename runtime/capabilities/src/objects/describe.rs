@@ -82,9 +82,8 @@ fn pairs(metadata: Vec<(String, String)>) -> Result<Vec<(String, String)>, Error
     }
     let mut keys = BTreeSet::new();
     for (key, value) in &metadata {
-        let lawful = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)
-        };
+        let lawful =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         if !(1..=NAME_BYTES).contains(&key.len()) || !key.bytes().all(lawful) {
             return wrong(format!(
                 "metadata key {key:?} must have 1 to {NAME_BYTES} characters of a-z 0-9 - _ ."
@@ -124,7 +123,17 @@ mod tests {
 
     #[test]
     fn nothing_that_ends_a_header_gets_into_one() {
-        for bad in ["", " a", "a ", "a\r\nx-amz-acl: public-read", "a\n", "a\0", "ü", "a\t", &"a".repeat(256)] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "a\r\nx-amz-acl: public-read",
+            "a\n",
+            "a\0",
+            "ü",
+            "a\t",
+            &"a".repeat(256),
+        ] {
             for description in [
                 Description { content_type: Some(bad.into()), ..plain() },
                 Description { cache_control: Some(bad.into()), ..plain() },
@@ -134,8 +143,17 @@ mod tests {
             }
         }
         for (key, value) in [
-            ("", "v"), ("A", "v"), ("a b", "v"), ("a:b", "v"), ("a\r\nb", "v"), ("k", "a\r\nb"),
-            ("k", "ü"), ("k", " v"), ("k", "\u{7f}"), (&"k".repeat(129), "v"), ("k", &"v".repeat(2_048)),
+            ("", "v"),
+            ("A", "v"),
+            ("a b", "v"),
+            ("a:b", "v"),
+            ("a\r\nb", "v"),
+            ("k", "a\r\nb"),
+            ("k", "ü"),
+            ("k", " v"),
+            ("k", "\u{7f}"),
+            (&"k".repeat(129), "v"),
+            ("k", &"v".repeat(2_048)),
         ] {
             let metadata = vec![(key.to_owned(), value.to_owned())];
             let error = parse(Description { metadata, ..plain() }).unwrap_err();

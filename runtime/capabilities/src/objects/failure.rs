@@ -57,8 +57,13 @@ impl Asked<'_> {
             )),
             (
                 _,
-                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
-                | "RequestTimeTooSkewed" | "AuthorizationHeaderMalformed" | "TokenRefreshRequired",
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "RequestTimeTooSkewed"
+                | "AuthorizationHeaderMalformed"
+                | "TokenRefreshRequired",
             ) => Error::Unavailable(format!(
                 "the server of {place} does not take its keys, region or clock ({said})"
             )),

@@ -18,7 +18,9 @@ impl Key {
     /// Takes a key as a guest has it. `argument` is what the guest calls it.
     pub(super) fn parse(prefix: &str, argument: &str, text: &str) -> Result<Self, Error> {
         if text.is_empty() {
-            return Err(Error::InvalidArgument(format!("{argument} is empty, must name an object")));
+            return Err(Error::InvalidArgument(format!(
+                "{argument} is empty, must name an object"
+            )));
         }
         fits(prefix, argument, text)?;
         if let Some(why) = leads_elsewhere(text, false) {
@@ -107,7 +109,8 @@ fn leads_elsewhere(text: &str, open: bool) -> Option<&'static str> {
 /// cannot have.
 fn hides(text: &str) -> bool {
     text.match_indices('%').any(|(at, _)| {
-        let digits = text.get(at + 1..at + 3).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits =
+            text.get(at + 1..at + 3).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         byte.is_some_and(|byte| b"./\\%".contains(&byte) || byte.is_ascii_control())
     })
@@ -125,9 +128,19 @@ mod tests {
 
     #[test]
     fn plain_keys_are_taken_as_they_are() {
-        for text in
-            ["a", "a/b.c", "..a", "a..", "...", "ü/漢字", "a b+c=d&e?f#g", "100%", "50%zz", "a%20b", "own/a"]
-        {
+        for text in [
+            "a",
+            "a/b.c",
+            "..a",
+            "a..",
+            "...",
+            "ü/漢字",
+            "a b+c=d&e?f#g",
+            "100%",
+            "50%zz",
+            "a%20b",
+            "own/a",
+        ] {
             let key = parse(text).unwrap();
             assert_eq!((key.own(), key.whole()), (text, format!("own/{text}").as_str()));
         }
@@ -137,9 +150,28 @@ mod tests {
     #[test]
     fn what_leads_elsewhere_is_denied_and_what_no_server_takes_is_invalid() {
         for text in [
-            "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../../b", "a/..", "./a", "a/./b", "a\\b",
-            "..\\a", "%2e%2e/a", "%2E%2e%2Fa", "a%2fb", "a%5cb", "%252e%252e/a", "a%00", "a%0d%0ab",
-            "a%7F", "//other-bucket/a",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../../b",
+            "a/..",
+            "./a",
+            "a/./b",
+            "a\\b",
+            "..\\a",
+            "%2e%2e/a",
+            "%2E%2e%2Fa",
+            "a%2fb",
+            "a%5cb",
+            "%252e%252e/a",
+            "a%00",
+            "a%0d%0ab",
+            "a%7F",
+            "//other-bucket/a",
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), "denied", "{text:?}: {error:?}");

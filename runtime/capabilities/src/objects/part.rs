@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn the_largest_body_fits_into_the_parts_there_may_be() {
-        for most in [ByteSize::kib(1), ByteSize::gib(16), ByteSize::gib(64), ByteSize::gib(5 * 1024)]
+        for most in
+            [ByteSize::kib(1), ByteSize::gib(16), ByteSize::gib(64), ByteSize::gib(5 * 1024)]
         {
             let part = part_bytes(ObjectsMaxSize::new(most).unwrap()) as u64;
             assert!(part >= PART_BYTES && part * MOST_PARTS >= most.as_u64(), "{most}");

@@ -80,8 +80,7 @@ impl Binding {
         let header = self.admitted(range.as_ref().map(|range| header(&key, range)).transpose())?;
         let permit = self.begin()?;
         let client = self.client().await?;
-        let request =
-            client.get_object().bucket(self.bucket()).key(key.whole()).set_range(header);
+        let request = client.get_object().bucket(self.bucket()).key(key.whole()).set_range(header);
         let mut answer = self.within(key.own(), request.send()).await?;
         let odd = || Error::Unavailable("the server answered with another part of the body".into());
         let length = whole(answer.content_length).ok_or_else(odd)?;
@@ -351,9 +350,7 @@ fn millis(time: Option<DateTime>) -> u64 {
     millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default()
 }
 
-fn sorted(
-    metadata: Option<std::collections::HashMap<String, String>>,
-) -> Vec<(String, String)> {
+fn sorted(metadata: Option<std::collections::HashMap<String, String>>) -> Vec<(String, String)> {
     let mut metadata: Vec<_> = metadata.unwrap_or_default().into_iter().collect();
     metadata.sort();
     metadata

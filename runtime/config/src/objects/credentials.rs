@@ -9,8 +9,7 @@ pub(super) const SECRET: &str = "secret_access_key";
 pub(super) const SESSION: &str = "session_token";
 pub(super) const CHAIN: &str = "credential_chain";
 
-const EXAMPLE: &str =
-    r#"access_key_id = "${S3_KEY}", secret_access_key = "${S3_SECRET}""#;
+const EXAMPLE: &str = r#"access_key_id = "${S3_KEY}", secret_access_key = "${S3_SECRET}""#;
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +99,6 @@ pub(super) fn decode(
         None => None,
         Some(token) => Some(token?),
     };
-    let keys = ObjectsKeys {
-        access_key_id: id??,
-        secret_access_key: key??,
-        session_token,
-    };
+    let keys = ObjectsKeys { access_key_id: id??, secret_access_key: key??, session_token };
     whole.then_some(ObjectsCredentials::Keys(keys))
 }

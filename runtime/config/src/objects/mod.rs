@@ -147,11 +147,9 @@ fn decode_one(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<ObjectsGrant
     let endpoint = endpoint(decoder, &section);
     let region = match section.get("region") {
         None => Some(Region::default()),
-        Some(node) => {
-            decoder.parsed(&node, "a region", r#"region = "eu-central-1""#, |text| {
-                Region::new(text).map_err(Why::reason)
-            })
-        }
+        Some(node) => decoder.parsed(&node, "a region", r#"region = "eu-central-1""#, |text| {
+            Region::new(text).map_err(Why::reason)
+        }),
     };
     let ca = section.get("ca").and_then(|node| {
         let base = decoder.base;
