@@ -116,7 +116,7 @@ async fn a_body_beyond_the_largest_is_refused_and_leaves_nothing() {
     let mut small = grant(&server.url(), "own/");
     small.max_object_size = ObjectsMaxSize::new(ByteSize::mib(6)).unwrap();
     let binding = bound(small);
-    assert_eq!(put(&binding, "k", &large(6 << 20)).await, Ok(()));
+    assert_eq!(kind(put(&binding, "k", &large(6 << 20)).await), "ok");
     let refused = put(&binding, "k", &large((6 << 20) + 1)).await.unwrap_err();
     assert_eq!(refused.kind(), "invalid-argument");
     assert!(refused.message().contains("max_object_size = \"6MiB\""), "{refused:?}");
