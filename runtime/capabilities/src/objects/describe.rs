@@ -182,7 +182,8 @@ mod tests {
                 ..plain()
             };
             if parse(description).is_ok() {
-                prop_assert_eq!(http::HeaderValue::from_str(&text).unwrap().to_str().unwrap(), text.trim());
+                let value = http::HeaderValue::from_str(&text).unwrap();
+                prop_assert_eq!(value.to_str().unwrap(), text.trim());
             }
         }
     }

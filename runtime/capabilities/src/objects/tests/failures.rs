@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stheno_config::{
-    Bucket, ObjectsCredentials, ObjectsEndpoint, ObjectsInFlight, ObjectsOperations, ObjectsTimeout,
-};
+use stheno_config::{Bucket, ObjectsInFlight, ObjectsOperations, ObjectsTimeout};
 use stheno_contracts::Error;
 use stheno_test_support::ObjectServer;
 use tokio::io::AsyncReadExt;
