@@ -36,11 +36,11 @@ test: guests
     @{{ step }} "tests" -- cargo test --locked --workspace
     @scripts/lint.sh
 
-# Run the storefront, a shop on all modules, on local providers
+# Run the storefront, a shop on all seven modules, on local providers
 #
 # Builds the whole workspace: the storefront alone would select other features
 # of shared dependencies, and `test` would compile all of those again.
-[doc("Run the storefront, a shop on all modules, on local providers")]
+[doc("Run the storefront, a shop on all seven modules, on local providers")]
 demo *ARGS: build
     @rm -rf "{{ storefront_data }}" && mkdir -p "{{ storefront_data }}"/{files,analytics}
     @STOREFRONT_DATA="{{ storefront_data }}" "{{ target }}/debug/storefront" "$@"
@@ -49,6 +49,10 @@ demo *ARGS: build
 bench *ARGS: guests
     @{{ step }} "benches" -- cargo build --release --locked --workspace --bins >&2
     @"{{ target }}/release/stheno-bench" "$@"
+
+# Look for inputs that break a parser's promise: fuzz [SECONDS] [TARGET]...
+fuzz *ARGS: setup
+    @scripts/fuzz.sh "$@"
 
 # Check formatting and lints
 lint:

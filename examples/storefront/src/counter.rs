@@ -134,7 +134,8 @@ impl Counter {
         }
         let Order { country, card, .. } = order;
         let sale = Sale::new(order, lines);
-        self.checkout.place(Placing { sale, country: country.clone(), card: *card, fence }).await
+        let (day, country) = (self.day.as_str().to_owned(), country.clone());
+        self.checkout.place(&Placing { day, sale, country, card: *card, fence }).await
     }
 
     async fn track(&self, order: &Order, outcome: Outcome) -> Result<(), Error> {

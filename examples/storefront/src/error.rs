@@ -13,9 +13,9 @@ pub enum Error {
         /// What the module said.
         error: stheno::Error,
     },
-    /// An order was served under a lock that somebody else had by then.
-    #[error("order {0} was served after its lock had been lost")]
-    Stale(u32),
+    /// The run of an order ended as no order may.
+    #[error(transparent)]
+    Run(#[from] stheno::RunError),
     /// The desks did not handle all events in time.
     #[error("after {patience:?} there are still events to handle: {progress}")]
     TooSlow {

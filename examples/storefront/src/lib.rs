@@ -6,9 +6,9 @@
 //! - `counter` serves an order under a **lock** on it and on what it takes from the
 //!   shelves, and tracks the visit (**analytics**).
 //! - `prices` asks the **cache**, and clears a category when it goes on sale.
-//! - `checkout` reserves, charges and ships, and undoes what was done where that
-//!   fails. What the order leads to is staged as a group of **events**, released if
-//!   it succeeds and discarded if not.
+//! - `checkout` is the **workflow** of an order: it reserves, charges and ships, and
+//!   undoes what was done where that fails. The **events** of its steps are released
+//!   if it succeeds and forgotten if not.
 //! - `desks` subscribe to the events: the ledger, the invoices (**files**), the mail
 //!   room (**notifications**), the statistics.
 //! - `world` is what lies outside: a warehouse, a bank, a carrier.

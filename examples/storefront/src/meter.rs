@@ -25,6 +25,7 @@ pub(crate) struct Meters {
     pub(crate) locking: Meter,
     pub(crate) files: Meter,
     pub(crate) notifications: Meter,
+    pub(crate) workflows: Meter,
     pub(crate) analytics: Meter,
 }
 
@@ -37,6 +38,7 @@ impl Meters {
             ModuleName::Locking => &self.locking,
             ModuleName::Files => &self.files,
             ModuleName::Notifications => &self.notifications,
+            ModuleName::Workflows => &self.workflows,
             ModuleName::Analytics => &self.analytics,
             _ => return None,
         };

@@ -60,7 +60,7 @@ pub struct DeskReport {
     pub handled: u64,
     /// Those that took more than one attempt.
     pub retried: u64,
-    /// What is left in its subscription.
+    /// What is left in its subscription and was not there in the morning.
     pub left: u64,
 }
 
@@ -149,10 +149,14 @@ pub(crate) async fn write(
             )
         }
         ModuleName::Events => {
-            let groups = n(found.completed);
-            format!("{groups} groups released, {} events handled", n(handled))
+            format!("{} events handled by {} desks", n(handled), desks.len())
         }
         ModuleName::Locking => format!("{} orders, each under a lock", n(found.visits)),
+        ModuleName::Workflows => {
+            let Totals { runs_done, runs_reverted, steps_undone, .. } = found;
+            let [done, reverted, undone] = [runs_done, runs_reverted, steps_undone].map(n);
+            format!("{done} runs done, {reverted} reverted: {undone} steps undone")
+        }
         ModuleName::Files => format!("{} invoices written and read", n(found.invoices)),
         ModuleName::Notifications => {
             format!("{} letters, asked for {} times", n(found.letters), n(letters))

@@ -71,15 +71,13 @@ pub async fn open(
         day: day.clone(),
         catalogue: feed.catalogue.clone(),
         prices: Prices::new(runtime.cache().clone(), day.clone(), Arc::clone(&meters)),
-        checkout: Checkout::new(
-            runtime.events().clone(),
-            day.clone(),
-            Arc::clone(&world),
-            Arc::clone(&meters),
-        ),
+        checkout: Checkout::new(runtime, day.clone(), Arc::clone(&meters)),
         progress: progress.clone(),
         meters: Arc::clone(&meters),
     });
+    // Of a day that did not come to its end, where the providers are durable.
+    let before = office.left().await?;
+    let checkout = counter.checkout.open(Arc::clone(&world)).await?;
     let desks = office.open().await?;
 
     let (morning, afternoon) = feed.halves();
@@ -105,15 +103,21 @@ pub async fn open(
     desks.stop().await;
 
     clock.begin(Part::Closing);
+    let reads = counter.prices.reads();
+    checkout.stop().await;
     runtime.analytics().flush().await.map_err(doing("writing the statistics out"))?;
-    let found = count(runtime, day, &office, &world, tally, &meters, replayed).await?;
+    let found = count(&counter, &office, &world, replayed).await?;
+    let mut left = office.left().await?;
+    for (desk, left) in &mut left {
+        *left = left.saturating_sub(before.get(desk).copied().unwrap_or(0));
+    }
     let evening = Evening {
         expected: audit::expected(feed),
         found,
-        catalogue_reads: counter.prices.reads(),
+        catalogue_reads: reads,
         fewest_reads: audit::fewest_reads(feed),
         dead_letters,
-        left: office.left().await?,
+        left,
     };
     report::write(runtime, &office, &meters, evening, clock.end()).await
 }
@@ -136,14 +140,14 @@ async fn mend(
 
 /// What each place has that an order leaves something in.
 async fn count(
-    runtime: &Runtime,
-    day: &Day,
+    counter: &Counter,
     office: &Office,
     world: &World,
-    tally: Tally,
-    meters: &Meters,
     replayed: u64,
 ) -> Result<Totals, Error> {
+    let Counter { runtime, day, checkout, meters, progress, .. } = counter;
+    let tally = progress.borrow().tally;
+    let runs = checkout.runs().await?;
     let (invoices, invoiced) = invoices(runtime, day).await?;
     let lost: u64 = runtime.analytics().status().iter().map(|provider| provider.lost).sum();
     let World { warehouse, bank, carrier } = world;
@@ -154,9 +158,13 @@ async fn count(
         declined: tally.declined,
         undeliverable: tally.undeliverable,
         duplicates: tally.duplicates,
+        runs_done: runs.done,
+        runs_reverted: runs.reverted,
+        steps_undone: runs.undone,
         charged_again: bank.unanswered(),
         parcels: carrier.parcels(),
         units: warehouse.units_gone(),
+        put_back: warehouse.units_back(),
         units_left: warehouse.units_left(),
         revenue: office.books().ledger.values().sum(),
         takings: bank.takings(),

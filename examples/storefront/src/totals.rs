@@ -17,12 +17,20 @@ pub struct Totals {
     pub undeliverable: u64,
     /// Lines with an order that had come before.
     pub duplicates: u64,
+    /// Runs of the workflow that are done.
+    pub runs_done: u64,
+    /// Runs that could not go on: what they had done was undone.
+    pub runs_reverted: u64,
+    /// Steps of those that were done, and then undone.
+    pub steps_undone: u64,
     /// Charges that the bank answered at the second attempt only.
     pub charged_again: u64,
     /// Parcels.
     pub parcels: u64,
     /// Units in the parcels.
     pub units: u64,
+    /// Units that were taken from the shelves and put back.
+    pub put_back: u64,
     /// Units on the shelves in the evening.
     pub units_left: u64,
     /// What the ledger has.
@@ -55,7 +63,7 @@ pub enum Unit {
 impl Totals {
     /// Each sum with its name and unit.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64, Unit); 18] {
+    pub fn rows(&self) -> [(&'static str, u64, Unit); 22] {
         use Unit::{Cents, Number};
         [
             ("customers who came", self.visits, Number),
@@ -64,9 +72,13 @@ impl Totals {
             ("  declined, put back", self.declined, Number),
             ("  undeliverable, refunded", self.undeliverable, Number),
             ("  duplicates", self.duplicates, Number),
+            ("runs done", self.runs_done, Number),
+            ("runs reverted", self.runs_reverted, Number),
+            ("  steps undone in them", self.steps_undone, Number),
             ("charges tried again", self.charged_again, Number),
             ("parcels", self.parcels, Number),
             ("units sold", self.units, Number),
+            ("units taken and put back", self.put_back, Number),
             ("units left on the shelves", self.units_left, Number),
             ("revenue in the ledger", self.revenue, Cents),
             ("kept by the bank", self.takings, Cents),

@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use stheno::Runtime;
 use stheno::config::Config;
+use stheno::{RunFilter, Runtime, StepState};
 use storefront::{Day, Feed, FeedError, Plan, Progress, Report, Totals};
 use tokio::sync::watch;
 
@@ -31,9 +31,13 @@ fn data() -> tempfile::TempDir {
 
 /// The storefront's own providers, with their data in this folder.
 async fn start(data: &Path) -> Runtime {
+    start_on(&here("stheno.toml"), data).await
+}
+
+async fn start_on(config: &Path, data: &Path) -> Runtime {
     let data = data.to_str().unwrap().to_owned();
     let env = move |name: &str| (name == "STOREFRONT_DATA").then(|| data.clone());
-    let config = Config::load(here("stheno.toml"), &env).unwrap();
+    let config = Config::load(config, &env).unwrap();
     Runtime::builder().config(config).build().await.unwrap()
 }
 
@@ -80,13 +84,18 @@ fn on_paper(orders: &[Value]) -> Totals {
             if sale && it["category"] == "garden" { full - full / 10 } else { full }
         };
         let cents: u64 = items.iter().map(|(number, units)| price(number) * units).sum();
+        let units: u64 = items.iter().map(|(_, units)| units).sum();
         if items.iter().any(|(number, units)| stock[*number] < *units) {
             day.out_of_stock += 1;
+            day.runs_reverted += 1;
             continue;
         }
         match order["card"].as_str().unwrap() {
             "declined" => {
                 day.declined += 1;
+                day.runs_reverted += 1;
+                day.steps_undone += 1;
+                day.put_back += units;
                 continue;
             }
             "flaky" => day.charged_again += 1,
@@ -94,18 +103,22 @@ fn on_paper(orders: &[Value]) -> Totals {
         }
         if order["country"] == "AQ" {
             day.undeliverable += 1;
+            day.runs_reverted += 1;
+            day.steps_undone += 2;
+            day.put_back += units;
             day.refunds += cents;
             continue;
         }
         // Placed and shipped, where the others were only cancelled.
         day.tracked += 1;
         day.completed += 1;
+        day.runs_done += 1;
         day.parcels += 1;
         day.invoices += 1;
         for (number, units) in items {
             *stock.get_mut(number).unwrap() -= units;
-            day.units += units;
         }
+        day.units += units;
         day.revenue += cents;
         day.takings += cents;
         day.invoiced += cents;
@@ -134,6 +147,11 @@ async fn a_day_comes_to_what_its_orders_come_to_one_after_the_other() {
     assert_eq!(report.found, day);
     assert_eq!(report.expected, day);
     assert_eq!(report.mismatches(), Vec::<String>::new());
+    // What was reserved is sold, or back on the shelves.
+    let stock = lines("catalogue.jsonl");
+    let stock: u64 = stock.iter().map(|product| product["stock"].as_u64().unwrap()).sum();
+    assert!(day.put_back > 0 && day.steps_undone > 0, "{day:?}");
+    assert_eq!(report.found.units + report.found.units_left, stock);
     // Each price was read once for each half of the day that needed it.
     assert_eq!(report.catalogue_reads, report.fewest_reads);
     assert_eq!(report.dead_letters, day.corrected);
@@ -177,6 +195,71 @@ async fn a_day_does_not_meet_the_one_before_on_the_same_providers() {
         assert_eq!(report.mismatches(), Vec::<String>::new());
     }
     runtime.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_cannot_go_on_is_undone_in_reverse() {
+    use StepState::{Done, Failed, PassedOver, Reverted};
+
+    let data = data();
+    let runtime = start(data.path()).await;
+    let mut feed = Feed::read(&here("feed")).unwrap();
+    feed.orders.truncate(600);
+    let day = on_paper(&lines("orders.jsonl")[..600]);
+    open(&runtime, "undone", feed).await;
+
+    let page = runtime.workflows().list(RunFilter::default(), None, 1_000).await.unwrap();
+    assert_eq!(page.next, None);
+    let mut ends = BTreeMap::<_, u64>::new();
+    let mut tried_again = 0;
+    for run in page.items {
+        let steps = runtime.workflows().get(&run.run).await.unwrap().steps;
+        let [reserve, charge, _] = &steps[..] else { panic!("{steps:?}") };
+        if charge.state == Reverted {
+            assert!(charge.reverted.unwrap() <= reserve.reverted.unwrap(), "{steps:?}");
+        }
+        tried_again += u64::from(!charge.faults.is_empty() && charge.state != Failed);
+        let failed = run.cause.and_then(|cause| cause.step);
+        let states = steps.iter().map(|step| step.state).collect::<Vec<_>>();
+        *ends.entry((failed, states)).or_default() += 1;
+    }
+    runtime.shutdown().await.unwrap();
+    let failed = |step: &str| Some(step.to_owned());
+    let expected = [
+        ((None, vec![Done, Done, Done]), day.completed),
+        ((failed("reserve"), vec![Failed, PassedOver, PassedOver]), day.out_of_stock),
+        ((failed("charge"), vec![Reverted, Failed, PassedOver]), day.declined),
+        ((failed("ship"), vec![Reverted, Reverted, Failed]), day.undeliverable),
+    ];
+    assert_eq!(ends, expected.into_iter().filter(|(_, count)| *count > 0).collect());
+    assert!(day.declined > 0 && day.undeliverable > 0, "{day:?}");
+    assert_eq!(tried_again, day.charged_again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_on_the_durable_variant_comes_to_the_same() {
+    let data = data();
+    let config = std::fs::read_to_string(here("stheno.toml")).unwrap();
+    assert_eq!(config.matches("\n# grants.store.").count(), 2);
+    let durable = data.path().join("stheno.toml");
+    std::fs::write(&durable, config.replace("\n# grants.store.", "\ngrants.store.")).unwrap();
+    let mut feed = Feed::read(&here("feed")).unwrap();
+    feed.orders.truncate(300);
+    let paper = lines("orders.jsonl");
+    // The second process finds the runs of the first, and is not misled by them.
+    for (day, orders) in [("first", 300), ("second", 200)] {
+        feed.orders.truncate(orders);
+        let runtime = start_on(&durable, data.path()).await;
+        let report = open(&runtime, day, feed.clone()).await;
+        let runs = runtime.workflows().list(RunFilter::default(), None, 1_000).await.unwrap();
+        runtime.shutdown().await.unwrap();
+        assert_eq!(report.found, on_paper(&paper[..orders]));
+        assert_eq!(report.mismatches(), Vec::<String>::new());
+        let found = runs.items.len() as u64;
+        let begun = |totals: Totals| totals.runs_done + totals.runs_reverted;
+        let before = if day == "first" { 0 } else { begun(on_paper(&paper[..300])) };
+        assert_eq!(found, before + begun(report.found));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

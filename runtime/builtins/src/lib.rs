@@ -3,7 +3,8 @@
 //! loaded the same way; only their bytes are already here.
 //!
 //! Each set of them is a feature: `local` holds those that need no server,
-//! `http` those that need a service on the internet.
+//! `http` those that need a service on the internet, `redis` those that need a Redis
+//! server.
 //!
 //! ```
 //! let component = stheno_builtins::find("cache-memory");
@@ -12,10 +13,23 @@
 
 const BUILTINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
+/// The scripts that built-in providers give to Redis. Each touches no key but its
+/// KEYS (`every_script_touches_its_keys_and_no_other`), so the grant of a built-in
+/// provider need not list them.
+const SCRIPTS: &[(&str, &[&str])] =
+    &[("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")])];
+
 /// The component called `name`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static [u8]> {
     BUILTINS.iter().find(|(builtin, _)| *builtin == name).map(|(_, bytes)| *bytes)
+}
+
+/// The scripts in Lua that the provider called `name` gives to Redis.
+#[must_use]
+pub fn scripts(name: &str) -> &'static [&'static str] {
+    let found = SCRIPTS.iter().find(|(builtin, _)| *builtin == name);
+    found.map(|(_, scripts)| *scripts).unwrap_or_default()
 }
 
 /// The names of all of them.

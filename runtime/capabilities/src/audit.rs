@@ -85,6 +85,14 @@ pub const CAPABILITIES: &[Capability] = &[
         },
     },
     Capability {
+        name: "sql",
+        imports: &["stheno:sql/sql"],
+        grant: Grant::Needed {
+            line: "grants.sql.default = { url = \"${DATABASE_URL}\", schema = \"shop_locking\" }",
+            covered: |grants| !grants.sql().is_empty(),
+        },
+    },
+    Capability {
         name: "objects",
         imports: &["stheno:objects/objects"],
         grant: Grant::Needed {

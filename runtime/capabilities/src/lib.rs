@@ -13,9 +13,10 @@
 //! | `streams` | `stheno:host/streams` | yes, up to `host_bytes` |
 //! | `folders` | `stheno:folders` | no: `grants.folders` |
 //! | `store` | `stheno:store` | `optional` and `types` can be imported, nothing can be opened; `required` not at all |
-//! | `redis` | `stheno:redis` | no: `grants.redis` |
-//! | `objects` | `stheno:objects` | no: `grants.objects` |
 //! | `http` | `wasi:http` | no: `grants.http` |
+//! | `redis` | `stheno:redis` | no: `grants.redis` |
+//! | `sql` | `stheno:sql` | no: `grants.sql` |
+//! | `objects` | `stheno:objects` | no: `grants.objects` |
 //! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
@@ -33,15 +34,27 @@
 
 mod audit;
 pub mod clock;
+mod explain;
 mod folders;
 mod http;
 mod log;
+mod metered;
 mod objects;
 mod quota;
 mod redis;
+mod sql;
 mod store;
 mod streams;
+mod tls;
 mod wasi;
+
+/// Parsers behind functions of this crate, for fuzz targets. No part of the API.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::redis::fuzzing::redis_command;
+    pub use crate::sql::fuzzing::sql_statement;
+}
 
 use std::sync::Arc;
 
@@ -54,11 +67,13 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
+pub use explain::{Power, Question, Ruling, powers, rule};
 pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};
 pub use objects::Objects;
 pub use redis::{Redis, acl_line};
+pub use sql::{Sql, role_lines};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
 
@@ -82,6 +97,8 @@ pub struct Shared {
     pub stores: Stores,
     /// The Redis bindings that it was granted.
     pub redis: Redis,
+    /// The SQL bindings that it was granted.
+    pub sql: Sql,
     /// The buckets that it was granted.
     pub objects: Objects,
     /// The servers that it was granted.
@@ -93,29 +110,34 @@ impl Shared {
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
-        let redis = Redis::granted_by(name, &grants);
-        let objects = Objects::granted_by(name, &grants);
-        Self::with(name, grants, stores, redis, objects, limits, clock)
+        let servers = Servers {
+            redis: Redis::granted_by(name, &grants),
+            sql: Sql::granted_by(name, &grants),
+            objects: Objects::granted_by(name, &grants),
+        };
+        Self::with(name, grants, stores, servers, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
     /// can be reached that is granted. Stores are there, empty and in memory, and
-    /// bindings to Redis and to buckets, behind which no server answers, so that
+    /// bindings to Redis, SQL and buckets, behind which no server answers, so that
     /// the provider is what it would be.
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::in_memory(grants);
-        let redis = Redis::out_of_reach(name, grants);
-        let objects = Objects::out_of_reach(name, grants);
-        Self::with(name, Grants::default(), stores, redis, objects, limits, clock)
+        let servers = Servers {
+            redis: Redis::out_of_reach(name, grants),
+            sql: Sql::out_of_reach(name, grants),
+            objects: Objects::out_of_reach(name, grants),
+        };
+        Self::with(name, Grants::default(), stores, servers, limits, clock)
     }
 
     fn with(
         name: &str,
         grants: Grants,
         stores: Stores,
-        redis: Redis,
-        objects: Objects,
+        Servers { redis, sql, objects }: Servers,
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
@@ -127,6 +149,7 @@ impl Shared {
             grants,
             stores,
             redis,
+            sql,
             objects,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
@@ -134,6 +157,13 @@ impl Shared {
             clock,
         })
     }
+}
+
+/// The bindings to servers that a provider was granted.
+struct Servers {
+    redis: Redis,
+    sql: Sql,
+    objects: Objects,
 }
 
 /// What one instance of a provider may do, and what it holds.
@@ -145,6 +175,7 @@ pub struct Capabilities {
     stores: Vec<Arc<store::Opened>>,
     /// As `stores`, for Redis bindings.
     redis: Vec<Arc<redis::Binding>>,
+    sql: sql::Instance,
     /// As `stores`, for buckets.
     objects: Vec<Arc<objects::Binding>>,
     http: http::Instance,
@@ -161,12 +192,14 @@ impl Capabilities {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
+        let sql = sql::Instance::default();
         Ok(Self {
             shared,
             wasi,
             table,
             stores: Vec::new(),
             redis: Vec::new(),
+            sql,
             objects: Vec::new(),
             http,
         })
@@ -236,8 +269,8 @@ impl Capabilities {
         ))
     }
 
-    /// Closes every body that the guest still holds after its call, and says
-    /// how many handles remain in the table.
+    /// Closes every body and rolls back every transaction that the guest still
+    /// holds after its call, and says how many handles remain in the table.
     ///
     /// The entries stay, since the guest may drop its handles later; what was
     /// behind them (files, buffers, connections) is gone now.
@@ -246,6 +279,7 @@ impl Capabilities {
             return 0;
         }
         self.http.end_exchanges();
+        self.sql.end_transactions();
         let mut entries = 0;
         for entry in self.table.iter_mut() {
             entries += 1;
@@ -280,6 +314,7 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
     base::stheno::store::required::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::redis::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::sql::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::objects::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)

@@ -1,7 +1,7 @@
 //! `stheno acl`.
 
 use clap::Args;
-use stheno_engine::acl_line;
+use stheno_engine::{acl_line, role_lines};
 
 use crate::config::ConfigFile;
 use crate::failure::Failure;
@@ -29,10 +29,16 @@ impl Acl {
                     ))?;
                     output::line(&acl_line(grant))?;
                 }
+                for (label, grant) in provider.grants.sql() {
+                    any = true;
+                    let label = label.as_str();
+                    output::line(&format!("-- {place}.grants.sql.{label}, at {}", grant.url))?;
+                    output::line(&role_lines(grant))?;
+                }
             }
         }
         if !any {
-            output::line("# no Redis is granted to any provider")?;
+            output::line("# neither Redis nor SQL is granted to any provider")?;
         }
         Ok(())
     }

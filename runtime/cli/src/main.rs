@@ -1,6 +1,6 @@
 //! The `stheno` command.
 //!
-//! `up` serves; `check`, `inspect` and `test` answer questions without serving; `call`
+//! `up` serves; `check`, `explain`, `inspect` and `test` answer questions without serving; `call`
 //! is a client of a running `up`, so that a shell script needs no other. What
 //! the runtime or the server can do is not decided here: this crate reads
 //! arguments, prints, and turns every end into an exit code.
@@ -14,6 +14,7 @@ mod call;
 mod check;
 mod component;
 mod config;
+mod explain;
 mod failure;
 mod inspect;
 mod logs;
@@ -42,7 +43,9 @@ enum Command {
     Up(up::Up),
     /// Check the config and start each provider in an empty sandbox, without serving
     Check(check::Check),
-    /// Print the rule that makes each granted Redis enforce the grant itself
+    /// Say what each provider may do, or whether one may do a certain thing
+    Explain(explain::Explain),
+    /// Print what makes each granted Redis and PostgreSQL enforce the grant itself
     Acl(acl::Acl),
     /// Show what a component exports, imports and would need granted
     Inspect(inspect::Inspect),
@@ -58,6 +61,7 @@ async fn main() -> ExitCode {
     let json = match &cli.command {
         Command::Up(_) | Command::Acl(_) => false,
         Command::Check(check) => check.json,
+        Command::Explain(explain) => explain.json,
         Command::Inspect(inspect) => inspect.json,
         Command::Test(test) => test.json,
         Command::Call(call) => call.json,
@@ -66,6 +70,7 @@ async fn main() -> ExitCode {
         Command::Up(up) => up.run().await,
         Command::Check(check) => check.run().await,
         Command::Acl(acl) => acl.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Inspect(inspect) => inspect.run().await,
         Command::Test(test) => test.run().await,
         Command::Call(call) => call.run().await,

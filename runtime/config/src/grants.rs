@@ -10,7 +10,8 @@ use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
 use crate::objects::{self, ObjectsGrant, ObjectsGrants};
 use crate::path::host_path;
-use crate::redis::{self, RedisGrant, RedisGrants};
+use crate::redis::{self, RedisGrant, RedisGrants, ScriptDigest};
+use crate::sql::{self, SqlGrant, SqlGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
 
@@ -27,6 +28,7 @@ pub struct Grants {
     http: Vec<HttpGrant>,
     stores: StoreGrants,
     redis: RedisGrants,
+    sql: SqlGrants,
     objects: ObjectsGrants,
     made_on_use: bool,
 }
@@ -39,7 +41,7 @@ pub struct DuplicateGuest(pub GuestPath);
 impl Grants {
     /// The keys in `stheno.toml`.
     pub const KEYS: &'static [&'static str] =
-        &["folders", "http", "sockets", "store", "redis", "objects"];
+        &["folders", "http", "sockets", "store", "redis", "sql", "objects"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -88,9 +90,26 @@ impl Grants {
         &self.redis
     }
 
+    /// Lets a script run through every Redis binding.
+    pub fn add_redis_script(&mut self, script: &ScriptDigest) {
+        for redis in self.redis.values_mut() {
+            redis.scripts.insert(script.clone());
+        }
+    }
+
     /// Grants a Redis binding, in place of any that has the label.
     pub fn add_redis(&mut self, label: StoreLabel, redis: RedisGrant) {
         self.redis.insert(label, redis);
+    }
+
+    /// The granted SQL bindings.
+    pub fn sql(&self) -> &SqlGrants {
+        &self.sql
+    }
+
+    /// Grants an SQL binding, in place of any that has the label.
+    pub fn add_sql(&mut self, label: StoreLabel, sql: SqlGrant) {
+        self.sql.insert(label, sql);
     }
 
     /// The granted buckets.
@@ -157,6 +176,9 @@ impl Grants {
         }
         if let Some(node) = section.get("redis") {
             grants.redis = redis::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("sql") {
+            grants.sql = sql::decode(decoder, &node);
         }
         if let Some(node) = section.get("objects") {
             grants.objects = objects::decode(decoder, &node);

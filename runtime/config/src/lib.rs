@@ -111,6 +111,8 @@ mod server;
 mod several;
 mod size;
 mod source;
+mod sql;
+mod sql_url;
 mod stores;
 mod suggest;
 
@@ -159,4 +161,9 @@ pub use several::{
     Providers, ProvidersError, Routes,
 };
 pub use size::ByteSize;
+pub use sql::{
+    SqlByteRate, SqlConnections, SqlGrant, SqlGrants, SqlInFlight, SqlMaxBytes, SqlMaxRows,
+    SqlMaxStatement, SqlName, SqlNameError, SqlOperations, SqlStatementTimeout, SqlTransactions,
+};
+pub use sql_url::{SqlServerAddress, SqlUrl, SqlUrlError};
 pub use stores::{StoreGrant, StoreGrants, StoreLabel, StoreLabelError, StoreSize, StoreSizeError};

@@ -162,6 +162,7 @@ mod tests {
             "urls = [\"redis://hunter2@host\"]",
             "url = \"redis://app:hunt@hunter2@host",
             "url = redis://app:hunter2@host",
+            "url = \"postgres://app:hunter2@host/shop?sslmode=disable\"",
         ] {
             let shown = mask(text);
             assert!(!shown.contains("hunter2") && shown.contains("@host"), "{shown}");

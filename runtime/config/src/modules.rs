@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::decode::{Decoder, Node};
-use crate::several::{self, Everything, FileStore, Providers, Routes};
+use crate::several::{self, Everything, FileStore, ProviderId, Providers, Routes};
 use crate::{
     BuiltinName, FolderGrant, FolderMode, Grants, GuestPath, Place, ProviderConfig, RecordsFile,
     Resolve,
@@ -103,6 +103,15 @@ macro_rules! modules {
                             (self.$many.place(module, position), &provider.config)
                         })
                         .collect(),)*
+                }
+            }
+
+            /// The ids of the providers of `module`, in the order of [`all`](Self::all),
+            /// where they are written as a list; else none.
+            pub fn ids(&self, module: ModuleName) -> Vec<&ProviderId> {
+                match module {
+                    $(ModuleName::$variant => Vec::new(),)*
+                    $(ModuleName::$many_variant => self.$many.listed_ids(),)*
                 }
             }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::bounded::{self, bounded};
 use crate::decode::{Decoder, Node, Why};
+use crate::stores::labelled;
 use crate::{ByteSize, RedisUrl, StoreLabel};
 
 const KEYS: &[&str] = &[
@@ -180,6 +181,12 @@ impl ScriptDigest {
     }
 }
 
+impl From<[u8; 32]> for ScriptDigest {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
 impl std::borrow::Borrow<str> for ScriptDigest {
     fn borrow(&self) -> &str {
         &self.0
@@ -188,21 +195,8 @@ impl std::borrow::Borrow<str> for ScriptDigest {
 
 /// Reads the table of labels.
 pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> RedisGrants {
-    let mut grants = RedisGrants::new();
-    for (name, node) in decoder.entries(node, EXAMPLE) {
-        let label = StoreLabel::new(&name);
-        if let Err(error) = label {
-            decoder.fault(
-                &node,
-                format!("{name:?} is not a label: {error}"),
-                format!("write {EXAMPLE}"),
-            );
-        }
-        if let (Some(grant), Ok(label)) = (decode_one(decoder, &node), label) {
-            grants.insert(label, grant);
-        }
-    }
-    grants
+    let all = labelled(decoder, node, EXAMPLE, decode_one);
+    all.into_iter().map(|(label, _, grant)| (label, grant)).collect()
 }
 
 fn decode_one(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Option<RedisGrant> {
@@ -266,7 +260,11 @@ mod tests {
 
     #[test]
     fn a_digest_is_lower_case_hex_of_32_bytes() {
-        assert!(ScriptDigest::new(&"0af9".repeat(16)).is_ok());
+        let digest = ScriptDigest::new(&"0af9".repeat(16)).unwrap();
+        assert_eq!(
+            ScriptDigest::from(*[[0x0a, 0xf9]; 16].as_flattened().first_chunk().unwrap()),
+            digest
+        );
         for bad in ["", "0af9", &"0AF9".repeat(16), &"g".repeat(64), &"ü".repeat(32)] {
             assert!(ScriptDigest::new(bad).is_err(), "{bad:?}");
         }

@@ -96,20 +96,35 @@ impl StoreSize {
     }
 }
 
-/// Reads the table of labels.
-pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> StoreGrants {
-    let mut grants = StoreGrants::new();
-    for (name, node) in decoder.entries(node, EXAMPLE) {
+/// Reads a table of labels: each that is one, with the node of what it stands for and
+/// what `read` makes of that. Mistakes are told of all.
+pub(crate) fn labelled<'t, T>(
+    decoder: &mut Decoder<'_>,
+    node: &Node<'t>,
+    example: &str,
+    read: impl Fn(&mut Decoder<'_>, &Node<'t>) -> Option<T>,
+) -> Vec<(StoreLabel, Node<'t>, T)> {
+    let mut all = Vec::new();
+    for (name, node) in decoder.entries(node, example) {
         let label = StoreLabel::new(&name);
         if let Err(error) = label {
             decoder.fault(
                 &node,
                 format!("{name:?} is not a label: {error}"),
-                format!("write {EXAMPLE}"),
+                format!("write {example}"),
             );
         }
-        let Some(grant) = decode_one(decoder, &node) else { continue };
-        let Ok(label) = label else { continue };
+        if let (Some(value), Ok(label)) = (read(decoder, &node), label) {
+            all.push((label, node, value));
+        }
+    }
+    all
+}
+
+/// Reads the table of labels.
+pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> StoreGrants {
+    let mut grants = StoreGrants::new();
+    for (label, node, grant) in labelled(decoder, node, EXAMPLE, decode_one) {
         if grants.values().any(|other| other.path == grant.path) {
             decoder.fault(
                 &node,

@@ -41,6 +41,7 @@ http = [
 ]
 store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
 redis = { default = { url = "redis://app:${A}@cache:6380/2", prefix = "shop:", timeout = "1s", in_flight = 7, scripts = ["0000000000000000000000000000000000000000000000000000000000000000"] } }
+sql = { default = { url = "postgres://app:${A}@db:5433/shop", schema = "shop_cache", role = "cache", ca = "./ca.pem", statement_timeout = "1s", max_rows = 7 } }
 objects.default = { bucket = "shop-files", prefix = "files/", endpoint = "http://[::1]:9000/", region = "eu-central-1", path_style = true, public = true, ca = "./ca.pem", access_key_id = "id", secret_access_key = "${A}", session_token = "t", timeout = "1s", operations_per_second = 5, in_flight = 7, max_object_size = "1GiB", max_link_expiry = "1h" }
 objects.chain = { bucket = "shop-files", prefix = "", endpoint = "http://minio:9000", plain_http = true, credential_chain = true }
 
@@ -149,6 +150,15 @@ fn every_documented_key_is_read() {
     assert_eq!((redis.timeout.get(), redis.in_flight.get()), (Duration::from_secs(1), 7));
     assert_eq!(redis.connections.get(), 8);
     assert_eq!(redis.scripts.first().unwrap().as_str(), "0".repeat(64));
+
+    let sql: Vec<_> = cache.grants.sql().iter().collect();
+    let [(label, sql)] = sql[..] else { panic!("{sql:?}") };
+    assert_eq!((label.as_str(), sql.schema.as_str()), ("default", "shop_cache"));
+    assert_eq!((sql.url.to_string().as_str(), sql.acts_as()), ("postgres://db:5433/shop", "cache"));
+    assert_eq!(sql.url.password().unwrap().expose_secret(), "alpha");
+    assert_eq!(sql.ca, Some(PathBuf::from("/etc/stheno/ca.pem")));
+    assert_eq!((sql.statement_timeout.get(), sql.max_rows.get()), (Duration::from_secs(1), 7));
+    assert_eq!(sql.connections.get(), 8);
 
     let [chain, default] = ["chain", "default"].map(|label| &cache.grants.objects()[label]);
     assert_eq!((default.bucket.as_str(), default.prefix.as_str()), ("shop-files", "files/"));

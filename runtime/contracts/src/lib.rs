@@ -179,6 +179,37 @@ pub mod redis {
     pub struct Handle(pub usize);
 }
 
+/// PostgreSQL within a granted schema, for providers that import it.
+pub mod sql {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world sql { import stheno:sql/sql@0.1.0; }",
+        world: "stheno:host-side/sql",
+        imports: {
+            "stheno:sql/sql.open": trappable,
+            default: async | trappable,
+        },
+        with: {
+            "stheno:provider/types": crate::base::stheno::provider::types,
+            "stheno:sql/sql.binding": crate::sql::Handle,
+            "stheno:sql/sql.transaction": crate::sql::TransactionHandle,
+        },
+        trappable_error_type: { "stheno:provider/types.error" => crate::HostError },
+    });
+
+    pub use stheno::sql::sql::*;
+
+    /// A binding that an instance has opened: its place among those that the
+    /// `sql` capability keeps for the instance.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Handle(pub usize);
+
+    /// A transaction that an instance has begun: its number among all those that
+    /// the instance ever began.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct TransactionHandle(pub u64);
+}
+
 /// Objects in a granted bucket, for providers that import them.
 pub mod objects {
     wasmtime::component::bindgen!({

@@ -1,9 +1,9 @@
-//! Calls that arrive while one is under way share the next one.
+//! Calls that arrive while as many as may are under way share the next ones.
 //!
 //! An instance serves one call at a time, so under load callers wait anyway;
 //! waiting together they pay once for the crossing into the guest, and a
 //! durable provider commits once for all of them. Nobody is made to wait for
-//! company: a caller that finds nothing under way goes at once and alone.
+//! company: a caller that finds an instance free goes at once and alone.
 //!
 //! The first caller makes its call itself. When that has ended and others wait, a
 //! task takes them on, batch after batch, up to the limits of the [`Batch`],
@@ -53,12 +53,13 @@ pub struct Coalescer<B: Batch> {
 struct Shared<B: Batch> {
     batch: B,
     state: Mutex<State<B>>,
+    max_under_way: usize,
     max_waiting: usize,
 }
 
 struct State<B: Batch> {
     waiting: VecDeque<Waiting<B>>,
-    under_way: bool,
+    under_way: usize,
 }
 
 struct Waiting<B: Batch> {
@@ -67,10 +68,18 @@ struct Waiting<B: Batch> {
 }
 
 impl<B: Batch> Coalescer<B> {
-    /// Gathers for `batch`; at most `max_waiting` callers wait.
+    /// Gathers for `batch`, one call after the other; at most `max_waiting` callers
+    /// wait.
     pub fn new(batch: B, max_waiting: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), under_way: false };
-        Self { shared: Arc::new(Shared { batch, state: Mutex::new(state), max_waiting }) }
+        Self::side_by_side(batch, max_waiting, 1)
+    }
+
+    /// Gathers for `batch`, with up to `max_under_way` calls side by side, among which
+    /// those that wait are shared out.
+    pub fn side_by_side(batch: B, max_waiting: usize, max_under_way: usize) -> Self {
+        let state = Mutex::new(State { waiting: VecDeque::new(), under_way: 0 });
+        let max_under_way = max_under_way.max(1);
+        Self { shared: Arc::new(Shared { batch, state, max_under_way, max_waiting }) }
     }
 
     /// How the calls are made.
@@ -96,7 +105,7 @@ impl<B: Batch> Coalescer<B> {
 
 /// What becomes of a request that has just come.
 enum Joined<B: Batch> {
-    /// Nothing is under way: it goes at once.
+    /// One more may be under way: it goes at once.
     First(B::Request),
     /// It is answered here.
     Waits(oneshot::Receiver<Result<B::Answer, Error>>),
@@ -109,8 +118,8 @@ impl<B: Batch> Shared<B> {
 
     fn join(&self, request: B::Request) -> Result<Joined<B>, Error> {
         let mut state = self.lock();
-        if !state.under_way {
-            state.under_way = true;
+        if state.under_way < self.max_under_way {
+            state.under_way += 1;
             return Ok(Joined::First(request));
         }
         if state.waiting.len() >= self.max_waiting {
@@ -124,7 +133,7 @@ impl<B: Batch> Shared<B> {
         Ok(Joined::Waits(receiver))
     }
 
-    /// The call of a caller that found nothing under way.
+    /// The call of a caller that need not wait.
     async fn first(self: Arc<Self>, request: B::Request) -> Result<B::Answer, Error> {
         let turn = Turn(self);
         turn.0.batch.run(vec![request]).await.pop().unwrap_or_else(|| Err(stopping()))
@@ -152,7 +161,10 @@ impl<B: Batch> Shared<B> {
     /// Takes the next batch from those that wait.
     fn gather(&self, state: &mut State<B>) -> VecDeque<Waiting<B>> {
         state.waiting.retain(|waiting| !waiting.reply.is_closed());
-        let (max_requests, max_weight) = (self.batch.max_requests(), self.batch.max_weight());
+        // The others that are under way will take their share.
+        let share = state.waiting.len().div_ceil(self.max_under_way);
+        let max_requests = self.batch.max_requests().min(share);
+        let max_weight = self.batch.max_weight();
         let mut weight = 0_usize;
         let mut count = 0;
         for waiting in state.waiting.iter().take(max_requests) {
@@ -173,7 +185,7 @@ impl<B: Batch> Drop for Turn<B> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         if state.waiting.is_empty() {
-            state.under_way = false;
+            state.under_way -= 1;
             return;
         }
         match tokio::runtime::Handle::try_current() {
@@ -184,7 +196,7 @@ impl<B: Batch> Drop for Turn<B> {
             // The host is stopping. Who waits is told so by the loss of what was
             // to answer him.
             Err(_) => {
-                state.under_way = false;
+                state.under_way -= 1;
                 state.waiting.clear();
             }
         }
@@ -287,6 +299,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn as_many_as_may_are_under_way_and_share_out_who_waits() {
+        let batch = Doubling { allowed: Semaphore::new(0), batches: Mutex::default() };
+        let gather = Coalescer::side_by_side(batch, 100, 2);
+        let asked = [1, 2, 3, 4, 5, 6, 7].map(|n| begin!(gather.ask(n)));
+        gather.batch().allowed.add_permits(100);
+        let mut answers = Vec::new();
+        for asked in asked {
+            answers.push(asked.await.unwrap());
+        }
+        assert_eq!(answers, [2, 4, 6, 8, 10, 12, 14]);
+        let batches = gather.batches();
+        assert_eq!(batches[..2], [[1], [2]]);
+        // Of five that wait the first takes three, and of two the next takes one.
+        assert_eq!(batches[2..4], [vec![3, 4, 5], vec![6]]);
+        assert!(matches!(gather.ask(8).await, Ok(16)));
+    }
+
+    #[tokio::test]
     async fn each_gets_his_own_answer_and_no_more_wait_than_may() {
         let gather = doubling(0, 2);
         let asked = [1, 13, 2].map(|n| begin!(gather.ask(n)));
@@ -328,7 +358,7 @@ mod tests {
             let gather = Arc::clone(&gather);
             async move { gather.ask(99).await }
         });
-        while !gather.shared.lock().under_way {
+        while gather.shared.lock().under_way == 0 {
             tokio::task::yield_now().await;
         }
         let mut after = pin!(gather.ask(1));
@@ -358,7 +388,7 @@ mod tests {
         callers.join_all().await;
         assert_eq!(answered.load(Ordering::Relaxed), 64 * 200);
         // The last turn ends by itself.
-        while gather.shared.lock().under_way {
+        while gather.shared.lock().under_way > 0 {
             tokio::task::yield_now().await;
         }
     }

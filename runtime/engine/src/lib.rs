@@ -76,7 +76,10 @@ pub use module::{
 };
 pub use provider::Provider;
 pub use single::Welcome;
-pub use stheno_capabilities::{Clock, ManualClock, Order, OwnStore, acl_line};
+pub use stheno_capabilities::{
+    Clock, ManualClock, Order, OwnStore, Power, Question, Ruling, acl_line, powers, role_lines,
+    rule,
+};
 
 use compiled::CompileCache;
 

@@ -84,6 +84,14 @@ impl<M: Module> Pool<M> {
         Driven::cut_off(Arc::clone(self).serve(call)).await
     }
 
+    /// As [`Pool::call`], for a future that is polled to its end whatever happens.
+    pub(crate) async fn call_carried<R: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
+    ) -> Result<R, Error> {
+        Arc::clone(self).serve(call).await
+    }
+
     async fn serve<R>(
         self: Arc<Self>,
         call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R>,

@@ -100,9 +100,8 @@ impl<M: Module> Provider<M> {
     }
 
     /// As [`Provider::call`], for a future that is polled to its end whatever
-    /// happens, such as a [`Batch`](crate::Batch)'s `run`: into a single instance
-    /// it is made without the box that carries a call. A future left lying would
-    /// hold up everybody.
+    /// happens, such as a [`Batch`](crate::Batch)'s `run`: it is made without the
+    /// box that carries a call. A future left lying would hold up everybody.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl<M: Module> Provider<M> {
         call: impl for<'a> FnOnce(Guest<'a, M>) -> CallFuture<'a, R> + Send + 'static,
     ) -> Result<R, Error> {
         match &self.0.servers {
-            Servers::Many(pool) => pool.call(call).await,
+            Servers::Many(pool) => pool.call_carried(call).await,
             Servers::One(single) => single.call_carried(call).await,
         }
     }

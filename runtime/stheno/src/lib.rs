@@ -42,6 +42,7 @@ mod cache;
 mod error;
 mod events;
 mod files;
+mod granted;
 mod ids;
 mod json;
 mod locking;
@@ -62,6 +63,7 @@ pub use files::{
     Access, Download, FileInfo, FilePage, Files, LinkUse, MAX_FILE_LINK, MAX_FILE_METADATA,
     MAX_FILES_PER_CALL, MIN_FILE_LINK, NewFile, Range, UploadUrl,
 };
+pub use granted::granted;
 pub use json::{JsonObject, MAX_OBJECT_BYTES};
 pub use locking::{
     Acquire, ExecuteOptions, Held, Lease, Lock, LockPage, Locking, MAX_LOCK_KEY_BYTES,

@@ -12,6 +12,7 @@ use stheno_engine::{
 
 use crate::analytics::{self, Analytics};
 use crate::files::{self, Files, LinkKeys};
+use crate::granted::granted;
 use crate::notifications::{self, Notifications};
 use crate::workflows::{GRACE, Workflows};
 use crate::{Cache, Error, Events, Locking};
@@ -481,7 +482,7 @@ impl Loader {
         })?;
         let terms = Terms {
             options: provider.options.clone(),
-            grants: provider.grants.clone(),
+            grants: granted(provider),
             limits: provider.limits.clone(),
             clock: self.clock.clone(),
         };

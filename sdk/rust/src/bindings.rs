@@ -91,6 +91,16 @@ pub mod redis {
     });
 }
 
+pub mod sql {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world sql-part { import stheno:sql/sql@0.1.0; }",
+        world: "stheno:sdk/sql-part",
+        with: { "stheno:provider/types@0.1.0": super::base::stheno::provider::types },
+        generate_all,
+    });
+}
+
 pub mod objects {
     wit_bindgen::generate!({
         path: "../../wit",

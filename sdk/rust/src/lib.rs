@@ -87,7 +87,7 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log, clock, store, Redis, objects and
+//! exports, options, units, globs, log, clock, store, Redis, SQL, objects and
 //! requests over HTTP.
 //! What only one provider needs belongs to that provider.
 
@@ -107,6 +107,7 @@ pub mod options;
 #[doc(hidden)]
 pub mod provider;
 pub mod redis;
+pub mod sql;
 pub mod store;
 mod units;
 pub mod workflows;

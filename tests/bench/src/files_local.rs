@@ -10,7 +10,7 @@ use stheno::config::{FolderGrant, FolderMode, Grants, GuestPath, ModuleName};
 use stheno::{Files, NewFile, Runtime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::measure::{Measured, Row, cpu_time, histogram, summarise};
+use crate::measure::{Measured, Row, cpu_time, histogram, memory_of, summarise};
 
 const BENCH: &str = "files-local";
 const BASELINE: &str = "tokio::fs";
@@ -130,21 +130,14 @@ impl Sum {
     }
 }
 
-fn status(name: &str) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.ok_or_else(|| anyhow::anyhow!("/proc/self/status has no {name}"))?.parse()?)
-}
-
 /// Resident KiB.
 fn resident() -> anyhow::Result<u64> {
-    status("VmRSS:")
+    memory_of("self", "VmRSS:")
 }
 
 /// The most resident KiB since [`reset_peak`].
 fn peak() -> anyhow::Result<u64> {
-    status("VmHWM:")
+    memory_of("self", "VmHWM:")
 }
 
 fn reset_peak() -> anyhow::Result<()> {

@@ -6,6 +6,7 @@
 
 mod analytics_local;
 mod cache_memory;
+mod cache_redis;
 mod events_durable;
 mod events_local;
 mod files_local;
@@ -43,6 +44,8 @@ struct Arguments {
 enum Bench {
     /// The cache on its local provider.
     CacheMemory,
+    /// The cache on Redis.
+    CacheRedis,
     /// The events on their local provider.
     EventsLocal,
     /// The locks on their local provider.
@@ -72,6 +75,9 @@ fn main() -> anyhow::Result<()> {
     let mut print = Printer { json: arguments.json, headed: false };
     if wanted(Bench::CacheMemory) {
         runtime.block_on(cache_memory::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::CacheRedis) {
+        runtime.block_on(cache_redis::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::EventsLocal) {
         runtime.block_on(events_local::run(span, &mut |row| print.row(&row)))?;

@@ -150,3 +150,12 @@ where
     }
     unreachable!("the second pass returns")
 }
+
+/// What `/proc` says of a process's memory under this name, in KiB.
+pub(crate) fn memory_of(process: &str, name: &str) -> anyhow::Result<u64> {
+    let file = format!("/proc/{process}/status");
+    let status = std::fs::read_to_string(&file)?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or_else(|| anyhow::anyhow!("{file} has no {name}"))?.parse()?)
+}

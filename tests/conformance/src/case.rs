@@ -5,7 +5,7 @@ use stheno::config::ModuleName;
 
 use crate::check::Outcome;
 use crate::trial::Trial;
-use crate::{analytics, cache, events, files, locking, notifications};
+use crate::{analytics, cache, events, files, locking, notifications, workflows};
 
 /// One guarantee, and how it is checked.
 pub struct Case {
@@ -41,6 +41,7 @@ pub fn cases(module: ModuleName) -> Vec<&'static Case> {
         ModuleName::Cache => cache::CASES,
         ModuleName::Events => events::CASES,
         ModuleName::Locking => locking::CASES,
+        ModuleName::Workflows => workflows::CASES,
         ModuleName::Files => files::CASES,
         ModuleName::Notifications => notifications::CASES,
         ModuleName::Analytics => analytics::CASES,

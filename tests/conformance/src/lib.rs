@@ -48,6 +48,7 @@ mod run;
 mod subject;
 mod target;
 mod trial;
+mod workflows;
 
 pub use case::{Applies, Case, cases};
 pub use report::{CaseReport, Report, Status};

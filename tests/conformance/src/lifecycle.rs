@@ -35,7 +35,9 @@ const FEATURES: &[&str] = &[
     "groups",
     "dead-letters",
     "retained",
-    "durable", // events, locking
+    "durable", // events, locking, workflows
+    "nested",
+    "schedules", // workflows
     "list",
     "copy",
     "links",

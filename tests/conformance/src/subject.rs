@@ -25,6 +25,7 @@ handles! {
     Cache: cache,
     Events: events,
     Locking: locking,
+    Workflows: workflows,
     Files: files,
     Notifications: notifications,
     Analytics: analytics,

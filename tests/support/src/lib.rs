@@ -8,10 +8,12 @@
 
 mod guests;
 mod objects;
+mod postgres;
 mod process;
 mod redis;
 
 pub use guests::{compile_cache, guest, guest_bytes};
 pub use objects::ObjectServer;
+pub use postgres::PostgresServer;
 pub use process::Footprint;
 pub use redis::{RedisClient, RedisServer};

@@ -242,7 +242,7 @@ impl Office {
         }
     }
 
-    /// How much is left in each subscription.
+    /// How much is left in each subscription, of whatever day.
     pub(crate) async fn left(&self) -> Result<BTreeMap<String, u64>, Error> {
         let all = self.events().subscriptions().await.map_err(doing("listing subscriptions"))?;
         let left = |status: SubscriptionStatus| {

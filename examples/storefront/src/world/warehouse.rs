@@ -14,6 +14,8 @@ struct Books {
     shelves: BTreeMap<String, Shelf>,
     /// What was taken for an order.
     taken: BTreeMap<u32, BTreeMap<String, u32>>,
+    /// Units that were taken and put back.
+    put_back: u64,
 }
 
 #[derive(Default)]
@@ -49,7 +51,7 @@ impl Warehouse {
         fence: u64,
         items: &BTreeMap<String, u32>,
     ) -> Result<(), NotReserved> {
-        let Books { shelves, taken } = &mut *open(&self.0);
+        let Books { shelves, taken, .. } = &mut *open(&self.0);
         if taken.contains_key(&order) {
             return Ok(());
         }
@@ -72,10 +74,11 @@ impl Warehouse {
 
     /// Puts back what was taken for this order.
     pub(crate) fn put_back(&self, order: u32) {
-        let Books { shelves, taken } = &mut *open(&self.0);
+        let Books { shelves, taken, put_back } = &mut *open(&self.0);
         for (product, units) in taken.remove(&order).unwrap_or_default() {
             if let Some(shelf) = shelves.get_mut(&product) {
                 shelf.units += units;
+                *put_back += u64::from(units);
             }
         }
     }
@@ -83,6 +86,11 @@ impl Warehouse {
     /// Units that were taken and not put back.
     pub(crate) fn units_gone(&self) -> u64 {
         open(&self.0).taken.values().flat_map(BTreeMap::values).map(|units| u64::from(*units)).sum()
+    }
+
+    /// Units that were taken and put back.
+    pub(crate) fn units_back(&self) -> u64 {
+        open(&self.0).put_back
     }
 
     /// Units on the shelves.
@@ -124,6 +132,7 @@ mod tests {
         for _ in 0..2 {
             warehouse.put_back(2);
             assert_eq!((warehouse.units_left(), warehouse.units_gone()), (4, 0));
+            assert_eq!(warehouse.units_back(), 3);
         }
     }
 

@@ -48,14 +48,22 @@ impl Workflow {
         self.names.get(step).copied()
     }
 
-    /// Forgets the lines of steps that are in no definition any more, if that is
-    /// sure.
-    fn clear_lanes(&mut self) {
+    /// Takes a definition in, and gives the one before it. Lines of steps that are
+    /// in no definition any more are forgotten, if that is sure.
+    pub(super) fn define(&mut self, mut plan: Plan) -> Option<Rc<Plan>> {
         if self.runs == 0 {
-            self.lanes.clear();
-            self.names.clear();
-            self.lane(&Rc::from("finish"));
+            self.clear_lanes();
+            for step in &mut plan.steps {
+                step.lane = self.lane(&step.id);
+            }
         }
+        self.plan.replace(Rc::new(plan))
+    }
+
+    fn clear_lanes(&mut self) {
+        self.lanes.clear();
+        self.names.clear();
+        self.lane(&Rc::from("finish"));
     }
 }
 
@@ -88,15 +96,6 @@ impl Workflows {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Workflow> {
         self.all.iter().map(|(_, workflow)| workflow)
-    }
-
-    /// The place of a workflow, without lines that nobody needs.
-    pub(super) fn place(&mut self, id: &str) -> usize {
-        let place = self.open(id);
-        if let Some(workflow) = self.all.get_mut(place) {
-            workflow.clear_lanes();
-        }
-        place
     }
 
     /// The place of a workflow, which is made if there is none.

@@ -198,7 +198,7 @@ impl Engine {
         }
         plan.row.put(|_| rows::plan(&plan.definition, true));
         let Some(workflow) = self.workflows.get_mut(plan.workflow) else { return Ok(()) };
-        if let Some(old) = workflow.plan.replace(Rc::new(plan)) {
+        if let Some(old) = workflow.define(plan) {
             old.row.put(|_| rows::plan(&old.definition, false));
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Engine {
 
     /// Checks a definition and makes lines for its steps.
     fn make_plan(&mut self, definition: Definition, serial: u64) -> Result<Plan> {
-        let place = self.workflows.place(&definition.id);
+        let place = self.workflows.open(&definition.id);
         let row = Row::new(&self.log, Key::Plan(serial));
         let workflows = &mut self.workflows;
         let lane = |id: &Rc<str>| workflows.get_mut(place).map_or(0, |workflow| workflow.lane(id));

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use stheno_sdk::workflows::{CauseKind, Overlap, RunState, ScheduleDefinition, ScheduleStatus};
+use stheno_sdk::workflows::{
+    Cadence, CauseKind, Overlap, RunState, ScheduleDefinition, ScheduleStatus,
+};
 use stheno_sdk::{Error, Result};
 
 use super::cron::Rhythm;
@@ -153,7 +155,14 @@ impl Engine {
             None => rhythm.after(now.unix_ms),
         };
         let next_ms = next_ms.ok_or_else(|| {
-            Error::InvalidArgument("the cron expression is never due; write one that is".to_owned())
+            Error::InvalidArgument(match definition.cadence {
+                Cadence::Cron(_) => {
+                    "the cron expression is never due; write one that is".to_owned()
+                }
+                Cadence::EveryMs(ms) => {
+                    format!("`every-ms` is {ms}, which is never due; write less")
+                }
+            })
         })?;
         let (runs, skipped, last_run) =
             old.map_or((0, 0, None), |old| (old.runs, old.skipped, old.last_run.clone()));

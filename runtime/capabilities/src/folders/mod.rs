@@ -24,6 +24,7 @@
 //! The writer holds a lock on the file, so whoever opens the folder later can
 //! tell what a dead process left from what a living one is writing.
 
+mod explain;
 mod path;
 mod place;
 mod sink;
@@ -41,6 +42,7 @@ use crate::Capabilities;
 use path::Below;
 use place::Place;
 
+pub(crate) use explain::{powers, rule};
 pub use place::Folders;
 
 /// Where the host keeps what is being written, at the top of each folder.

@@ -51,6 +51,10 @@ impl Folders {
 }
 
 impl Place {
+    pub(super) fn grant(&self) -> &FolderGrant {
+        &self.grant
+    }
+
     fn failed(&self, error: &std::io::Error) -> Error {
         Error::Unavailable(format!(
             "granted folder {} cannot be opened: {error}; create it, or correct `grants.folders`",

@@ -7,7 +7,6 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,9 +18,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use stheno_config::{HttpGrant, HttpScheme};
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -29,6 +25,7 @@ use tower_service::Service;
 use super::address::Class;
 use super::body::RequestBody;
 use super::policy::names_address;
+use crate::tls::{self, TlsError};
 
 /// A client with connections of its own.
 pub(super) type Pool = Client<Connect, RequestBody>;
@@ -151,35 +148,12 @@ impl Service<Uri> for Connect {
     }
 }
 
-/// TLS cannot be had as the grant wants it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
-    #[error("`ca` of the grant, {}, cannot be read: {reason}", .file.display())]
-    Ca { file: PathBuf, reason: rustls::pki_types::pem::Error },
-    #[error("`ca` of the grant, {}, holds no certificate", .0.display())]
-    EmptyCa(PathBuf),
-    #[error(
-        "this system has no certificates to trust; install its package of them (`ca-certificates`), point SSL_CERT_FILE to a file of them, or write `ca` in the grant"
-    )]
-    NoRoots,
-    #[error("TLS cannot be set up: {0}")]
-    Rustls(#[from] rustls::Error),
-    #[error("the host is stopping")]
-    Stopping,
-}
-
 /// The client of one grant.
 pub(super) async fn pool(grant: &HttpGrant, lookup: Arc<dyn Lookup>) -> Result<Pool, TlsError> {
-    let roots = match grant.scheme {
-        HttpScheme::Http => RootCertStore::empty(),
-        HttpScheme::Https => roots(grant.ca.clone()).await?,
+    let tls = match grant.scheme {
+        HttpScheme::Http => tls::trusting_nobody()?,
+        HttpScheme::Https => tls::trusting(grant.ca.clone()).await?,
     };
-    // Named here, so that no other crate's choice of a provider matters.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let private = grant.private || names_address(grant);
     let mut tcp = HttpConnector::new_with_resolver(Checked { lookup, private });
     tcp.enforce_http(false);
@@ -199,30 +173,4 @@ pub(super) async fn pool(grant: &HttpGrant, lookup: Arc<dyn Lookup>) -> Result<P
         .pool_idle_timeout(IDLE)
         .http1_max_buf_size(HEAD_BYTES)
         .build(connect))
-}
-
-/// The certificates to trust: those in `ca`, or the system's.
-pub(crate) async fn roots(ca: Option<PathBuf>) -> Result<RootCertStore, TlsError> {
-    // Some hundred files on some systems.
-    let read = tokio::task::spawn_blocking(move || match ca {
-        Some(file) => roots_in(&file),
-        None => roots_of_the_system(),
-    });
-    read.await.map_err(|_| TlsError::Stopping)?
-}
-
-fn roots_in(file: &Path) -> Result<RootCertStore, TlsError> {
-    let unreadable = |reason| TlsError::Ca { file: file.to_owned(), reason };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?)?;
-    }
-    if roots.is_empty() { Err(TlsError::EmptyCa(file.to_owned())) } else { Ok(roots) }
-}
-
-fn roots_of_the_system() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    // Systems carry some that nobody can read; the others serve.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(roots) }
 }

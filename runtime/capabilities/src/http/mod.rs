@@ -24,7 +24,8 @@
 
 mod address;
 mod body;
-pub(crate) mod connect;
+mod connect;
+mod explain;
 mod policy;
 mod scan;
 mod secrets;
@@ -49,6 +50,7 @@ use wasmtime_wasi_http::{
 
 use self::body::{Arriving, Exchange, RequestBody, leaked};
 use self::connect::{ConnectError, Lookup, Pool, System};
+pub(crate) use self::explain::{powers, rule};
 use self::policy::Target;
 use self::scan::Needles;
 use crate::clock::Clock;

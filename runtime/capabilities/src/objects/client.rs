@@ -17,7 +17,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use stheno_config::{ObjectsCredentials, ObjectsEndpoint, ObjectsGrant};
 
-use crate::http::connect::roots;
+use crate::tls;
 
 /// How long an idle connection is kept: shorter than servers keep theirs.
 const IDLE: Duration = Duration::from_secs(15);
@@ -82,7 +82,7 @@ async fn http(grant: &ObjectsGrant) -> Result<SharedHttpClient, String> {
         TrustStore::empty()
     } else {
         // The SDK takes certificates for granted and panics without.
-        roots(grant.ca.clone()).await.map_err(|error| error.to_string())?;
+        tls::trusting(grant.ca.clone()).await.map_err(|error| error.to_string())?;
         match &grant.ca {
             None => TrustStore::default(),
             Some(file) => {

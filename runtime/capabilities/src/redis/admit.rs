@@ -279,7 +279,13 @@ impl<'a> Admitted<'a> {
         }
     }
 
-    #[cfg(test)]
+    /// The keys that it names, as the guest has them.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.args.iter().enumerate().filter(|(at, _)| self.keys.contains(*at));
+        named.map(|(_, key)| key.as_slice())
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn keys(&self) -> Vec<usize> {
         (0..self.args.len()).filter(|at| self.keys.contains(*at)).collect()
     }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use super::admit::{Admitted, admit, write_key};
 use super::link::{Link, Live};
 use super::reply::{Answer, answer, lost_script, refusal};
+use crate::explain::no_binding;
 use crate::quota::Quota;
 
 /// The most commands in one call, and the most arguments that they have.
@@ -62,15 +63,10 @@ impl Redis {
     }
 }
 
-fn not_granted(label: &str) -> String {
-    // What a guest made up is shown to a person only if it could be granted.
-    match StoreLabel::new(label) {
-        Ok(_) => format!(
-            "no Redis {label:?} is granted; if the provider may have one, add this line below its \
-             module: grants.redis.{label} = {{ url = \"${{REDIS_URL}}\", prefix = \"shop:cache:\" }}"
-        ),
-        Err(error) => format!("no such Redis can be granted: {error}"),
-    }
+pub(super) fn not_granted(label: &str) -> String {
+    no_binding("Redis", label, |label| {
+        format!("grants.redis.{label} = {{ url = \"${{REDIS_URL}}\", prefix = \"shop:cache:\" }}")
+    })
 }
 
 /// One granted server, seen through one prefix.

@@ -19,7 +19,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::meter::{Metered, TooLarge};
+use super::meter::Meter;
+use crate::metered::{Metered, TooLarge};
 
 /// How long after a failed attempt nobody tries to connect: at first, and at
 /// most.
@@ -205,7 +206,7 @@ impl Link {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let received = Arc::new(AtomicU64::new(0));
-        let stream = Metered::new(stream, self.max_bytes, Arc::clone(&received));
+        let stream = Metered::new(stream, Meter::new(self.max_bytes), Arc::clone(&received));
         // Deadlines are the caller's: one command may wait longer than another.
         let config =
             AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(512);

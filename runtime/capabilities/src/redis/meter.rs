@@ -5,71 +5,10 @@
 //! at the beginning of each part. A reply that is or says it will be larger than
 //! allowed is an error of the connection.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// A connection whose replies are measured.
-pub(super) struct Metered<S> {
-    stream: S,
-    meter: Meter,
-    received: Arc<AtomicU64>,
-}
-
-impl<S> Metered<S> {
-    /// `received` counts the bytes that have come in.
-    pub(super) fn new(stream: S, max_bytes: u64, received: Arc<AtomicU64>) -> Self {
-        Self { stream, meter: Meter::new(max_bytes), received }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let new = buffer.filled().get(before..).unwrap_or_default();
-        self.received.fetch_add(new.len() as u64, Ordering::Relaxed);
-        Poll::Ready(self.meter.see(new).map_err(|TooLarge| io::Error::other(TooLarge::TEXT)))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-/// A reply is larger than allowed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge;
-
-impl TooLarge {
-    /// How the error is known again once it has gone through the client.
-    pub(super) const TEXT: &'static str = "a reply is larger than max_bytes";
-}
+use crate::metered::TooLarge;
 
 /// Where in the stream of replies one is.
-struct Meter {
+pub(super) struct Meter {
     max_bytes: u64,
     /// Of the reply under way.
     bytes: u64,
@@ -89,10 +28,12 @@ enum State {
 }
 
 impl Meter {
-    fn new(max_bytes: u64) -> Self {
+    pub(super) fn new(max_bytes: u64) -> Self {
         Self { max_bytes, bytes: 0, parts: 1, state: State::Kind }
     }
+}
 
+impl crate::metered::Meter for Meter {
     fn see(&mut self, mut new: &[u8]) -> Result<(), TooLarge> {
         while let Some((&byte, rest)) = new.split_first() {
             let taken = match &mut self.state {
@@ -137,7 +78,9 @@ impl Meter {
         }
         Ok(())
     }
+}
 
+impl Meter {
     /// The first line of a part has ended.
     fn line(&mut self, kind: u8, number: u64, negative: bool) -> Result<(), TooLarge> {
         // What is announced counts at once; each element has some bytes.
@@ -175,6 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::metered::Meter as _;
 
     fn sizes_pass(max: u64, replies: &[&str]) -> bool {
         let mut meter = Meter::new(max);

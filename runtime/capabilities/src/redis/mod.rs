@@ -28,6 +28,9 @@ mod acl;
 mod admit;
 mod bindings;
 mod commands;
+mod explain;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod link;
 mod meter;
 mod reply;
@@ -45,6 +48,7 @@ use crate::Capabilities;
 pub use acl::acl_line;
 pub(crate) use bindings::Binding;
 pub use bindings::Redis;
+pub(crate) use explain::{powers, rule};
 
 type Command = Vec<Vec<u8>>;
 

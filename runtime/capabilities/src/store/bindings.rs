@@ -15,6 +15,7 @@ use stheno_contracts::Error;
 use tokio::sync::Mutex;
 
 use super::file::{Opened, blocking};
+use crate::explain::no_binding;
 
 /// The stores of one provider.
 pub struct Stores(BTreeMap<StoreLabel, Binding>);
@@ -83,13 +84,8 @@ impl Stores {
     }
 }
 
-fn denied(label: &str) -> String {
-    // What a guest made up is shown to a person only if it could be granted.
-    match StoreLabel::new(label) {
-        Ok(_) => format!(
-            "no store {label:?} is granted; if the provider may have one, add this line below its \
-             module: grants.store.{label} = {{ path = \"./data/store.redb\", max_size = \"1GiB\" }}"
-        ),
-        Err(error) => format!("no such store can be granted: {error}"),
-    }
+pub(super) fn denied(label: &str) -> String {
+    no_binding("store", label, |label| {
+        format!("grants.store.{label} = {{ path = \"./data/store.redb\", max_size = \"1GiB\" }}")
+    })
 }

@@ -32,6 +32,7 @@
 mod args;
 mod bindings;
 mod commit;
+mod explain;
 mod file;
 mod own;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use wasmtime::component::Resource;
 use crate::Capabilities;
 
 pub use bindings::Stores;
+pub(crate) use explain::{powers, rule};
 pub(crate) use file::Opened;
 pub use own::{Order, OwnStore};
 

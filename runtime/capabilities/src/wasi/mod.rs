@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stheno_config::{FolderMode, SocketGrant};
+use stheno_config::{FolderMode, Grants, SocketGrant};
 use stheno_contracts::host::log::Level;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::Shared;
+use crate::explain::Ruling;
 use crate::log::Stdio;
 
 /// A granted folder could not be opened.
@@ -52,13 +53,31 @@ pub(crate) fn context(shared: &Arc<Shared>) -> Result<WasiCtx, FolderError> {
                 tracing::warn!(
                     provider = &*shared.name,
                     %address,
-                    "denied; to allow it add `{address}` to `grants.sockets`"
+                    "denied: {}", not_listed(address)
                 );
             }
             Box::pin(std::future::ready(allowed))
         });
     }
     Ok(wasi.build())
+}
+
+/// What `grants.sockets` amounts to.
+pub(crate) fn powers(grants: &Grants) -> Vec<String> {
+    let power = |grant: &SocketGrant| format!("connect to {} over TCP", grant.address());
+    grants.sockets().iter().map(power).collect()
+}
+
+pub(crate) fn rule(grants: &Grants, address: SocketAddr) -> Ruling {
+    if may_use(grants.sockets(), address, &SocketAddrUse::TcpConnect) {
+        Ruling::allowed("this address is listed in `grants.sockets`")
+    } else {
+        Ruling::denied(not_listed(address))
+    }
+}
+
+fn not_listed(address: SocketAddr) -> String {
+    format!("{address} is not listed; to allow it add \"{address}\" to `grants.sockets`")
 }
 
 /// Connecting to a listed address, and binding to any local one as a client

@@ -124,6 +124,12 @@ impl<S: Share> Providers<S> {
         (!self.listed).then_some(&mut self.first.config)
     }
 
+    /// The ids, where they are a list.
+    pub(crate) fn listed_ids(&self) -> Vec<&ProviderId> {
+        let ids = self.listed.then(|| self.iter().map(|provider| &provider.id));
+        ids.into_iter().flatten().collect()
+    }
+
     pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>, local: BuiltinName) -> Self {
         let listed = match node.value {
             DeValue::Table(table) => table.contains_key(PROVIDERS),

@@ -269,6 +269,32 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
             ],
         ),
         (
+            "[modules.cache.grants]\nsql.default = «{ url = \"postgres://a@b/c\" }",
+            &[("the binding has no `schema`", "write sql.default = {")],
+        ),
+        (
+            "[modules.cache.grants]\nsql.default = { url = «\"postgres://a@b/c?sslmode=require\", schema = «\"pg_catalog\" }",
+            &[
+                ("neither `disable` nor `verify-full`", "leave `sslmode` out"),
+                ("PostgreSQL keeps this name for itself", "shop_locking"),
+            ],
+        ),
+        (
+            "[modules.cache.grants]\nsql.default = { url = «\"postgres://b/c\", schema = \"a\", role = «\"A b\" }",
+            &[
+                ("it names no user", "postgres://USER:PASSWORD@HOST"),
+                ("\"A b\" is not the name of a role", "role = "),
+            ],
+        ),
+        (
+            "[modules.cache.grants]\nsql.default = { url = \"postgres://a@b/c\", schema = \"a\", statement_timeout = «\"2h\", max_rows = «0, «pool = 1 }",
+            &[
+                ("`statement_timeout` must lie between 10ms and 5m", "the default"),
+                ("`max_rows` must lie between 1 and 10000000", "the default"),
+                ("there is no key `pool`", "`statement_timeout`"),
+            ],
+        ),
+        (
             "[modules.cache.grants]\nobjects.default = «{ bucket = \"abc\", access_key_id = \"a\", secret_access_key = \"b\" }",
             &[("the binding has no `prefix`", "write objects.default = {")],
         ),

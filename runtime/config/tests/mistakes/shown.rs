@@ -16,6 +16,8 @@ fn no_error_shows_the_value_of_a_variable() {
         "[modules.cache.grants]\nfolders = [{ host = \"a\", guest = \"/${SHORT}\" }, { host = \"b\", guest = \"/${SHORT}\" }]",
         "[modules.cache.grants]\nredis.a = { url = \"${SHORT}\", prefix = \"${SHORT}*\" }",
         "[modules.cache.grants]\nredis.a = { url = \"redis://a:${SHORT}@\", prefix = \"a\" }",
+        "[modules.cache.grants]\nsql.a = { url = \"${SHORT}\", schema = \"${SHORT} \" }",
+        "[modules.cache.grants]\nsql.a = { url = \"postgres://a:${SHORT}@\", schema = \"a\" }",
         "[modules.cache.grants]\nobjects.a = { bucket = \"${SHORT}\", prefix = \"${SHORT}*\", endpoint = \"${SHORT}\", region = \"${SHORT}/\" }",
         "[modules.cache.grants]\nobjects.a = { bucket = \"a\", prefix = \"\", endpoint = \"https://a:${SHORT}@b\", access_key_id = \"${SHORT} \", secret_access_key = \"${SHORT} \" }",
         "[modules.cache.limits]\ntimeout = \"${SHORT}\"\ninstances = \"${SHORT}\"",

@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ScheduleId {
-    /// 1 to 255 bytes without control characters.
+    /// 1 to 240 bytes without control characters.
     #[param(example = "nightly")]
     id: String,
 }

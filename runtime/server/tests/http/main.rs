@@ -20,3 +20,4 @@ mod notifications;
 mod server;
 mod stopping;
 mod watch;
+mod workflows;

@@ -14,7 +14,12 @@ pub(crate) struct Frames {
 impl Frames {
     /// Begins to watch; the subscription is there when this returns.
     pub(crate) async fn of(server: &Server, query: &[(&str, &str)]) -> Self {
-        let response = server.get("/v1/events/watch", query).await;
+        Self::at(server, "/v1/events/watch", query).await
+    }
+
+    /// Begins to watch what is shown at this path.
+    pub(crate) async fn at(server: &Server, path: &str, query: &[(&str, &str)]) -> Self {
+        let response = server.get(path, query).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, text: String::new() }

@@ -1,14 +1,15 @@
 //! The calls into the provider.
 //!
-//! A provider of one instance serves one call at a time, so its reads and writes
-//! are gathered into batches. A batch that fails is made again one request at a
-//! time, so that each caller gets its own answer and a request that kills the
-//! instance costs nobody else theirs; reads and writes are both safe to repeat.
-//! A provider of many instances gets each call for itself.
+//! An instance serves one call at a time, so the reads and writes of callers that
+//! would wait for one are gathered into batches. A batch that fails is made again
+//! one request at a time, so that each caller gets its own answer and a request that
+//! kills the instance costs nobody else theirs; reads and writes are both safe to
+//! repeat. If the provider says of a batch, and of the first of it alone, that it
+//! cannot store now, all are told so: asking again for each would only make them wait.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use stheno_contracts::Error as Contract;
 use stheno_contracts::cache::{Entry, Hit};
@@ -22,45 +23,69 @@ use crate::Error;
 const BATCH_ITEMS: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
 
-pub(super) struct Calls {
-    provider: Provider<CacheModule>,
-    gathered: Option<Gathered>,
+/// How many requests go in one batch. They share the time of one call, so after a batch
+/// that failed there are half as many, and after each that did not one more.
+struct Most(AtomicUsize);
+
+impl Default for Most {
+    fn default() -> Self {
+        Self(AtomicUsize::new(BATCH_ITEMS))
+    }
 }
 
-struct Gathered {
+impl Most {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed).min(BATCH_ITEMS)
+    }
+
+    fn went_well(&self) {
+        if self.get() < BATCH_ITEMS {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, requests: usize) {
+        self.0.store((requests / 2).max(1), Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Calls {
+    provider: Provider<CacheModule>,
     get: Coalescer<Get>,
     set: Coalescer<Set>,
-    /// The largest value that was written or read, which tells how many fit a
-    /// batch of reads. All values of a provider of one instance came through
-    /// here.
+    /// The largest value that was written or read here, which tells how many fit a
+    /// batch of reads.
     largest: Arc<AtomicUsize>,
 }
 
 struct Get {
     provider: Provider<CacheModule>,
     largest: Arc<AtomicUsize>,
+    most: Most,
 }
 
 struct Set {
     provider: Provider<CacheModule>,
+    most: Most,
 }
 
 type Values = Vec<Option<Vec<u8>>>;
 
 impl Calls {
     pub(super) fn new(provider: Provider<CacheModule>) -> Self {
-        let gathered = provider.is_single().then(|| {
-            let largest = Arc::new(AtomicUsize::new(0));
-            let waiting = provider.limits().queue.get() as usize;
-            let get = Get { provider: provider.clone(), largest: Arc::clone(&largest) };
-            let set = Set { provider: provider.clone() };
-            Gathered {
-                get: Coalescer::new(get, waiting),
-                set: Coalescer::new(set, waiting),
-                largest,
-            }
-        });
-        Self { provider, gathered }
+        let largest = Arc::new(AtomicUsize::new(0));
+        let limits = provider.limits();
+        let waiting = limits.queue.get() as usize;
+        let instances = if provider.is_single() { 1 } else { limits.instances.get() as usize };
+        let most = Most::default();
+        let get = Get { provider: provider.clone(), largest: Arc::clone(&largest), most };
+        let set = Set { provider: provider.clone(), most: Most::default() };
+        Self {
+            get: Coalescer::side_by_side(get, waiting, instances),
+            set: Coalescer::side_by_side(set, waiting, instances),
+            largest,
+            provider,
+        }
     }
 
     pub(super) fn provider(&self) -> &Provider<CacheModule> {
@@ -68,23 +93,13 @@ impl Calls {
     }
 
     pub(super) async fn get(&self, keys: Vec<String>) -> Result<Values, Error> {
-        let values = match &self.gathered {
-            Some(gathered) => gathered.get.ask(keys).await?,
-            None => get(&self.provider, keys).await?,
-        };
-        Ok(values)
+        Ok(self.get.ask(keys).await?)
     }
 
     pub(super) async fn set(&self, entries: Vec<Entry>) -> Result<(), Error> {
-        match &self.gathered {
-            Some(gathered) => {
-                let largest = entries.iter().map(|entry| entry.value.len()).max().unwrap_or(0);
-                gathered.largest.fetch_max(largest, Ordering::Relaxed);
-                gathered.set.ask(entries).await?;
-            }
-            None => set(&self.provider, entries).await?,
-        }
-        Ok(())
+        let largest = entries.iter().map(|entry| entry.value.len()).max().unwrap_or(0);
+        self.largest.fetch_max(largest, Ordering::Relaxed);
+        Ok(self.set.ask(entries).await?)
     }
 
     pub(super) async fn get_by_tags(&self, tags: Vec<String>) -> Result<Vec<Hit>, Error> {
@@ -137,15 +152,29 @@ async fn get(
     }
 }
 
+/// Why entries were not stored.
+struct NotStored {
+    error: Contract,
+    /// Whether the provider itself said that it cannot serve now. Then it is not for
+    /// any of the entries.
+    told: bool,
+}
+
 async fn set(
     provider: &Provider<CacheModule>,
     entries: impl Borrow<Vec<Entry>> + Send + 'static,
-) -> Result<(), Contract> {
-    provider
-        .call_carried(move |guest| {
-            Box::pin(async move { guest.module.call_set(guest.store, entries.borrow()).await })
+) -> Result<(), NotStored> {
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&told);
+    let done = provider.call_carried(move |guest| {
+        Box::pin(async move {
+            let answer = guest.module.call_set(guest.store, entries.borrow()).await;
+            let cannot = matches!(answer, Ok(Err(Contract::Unavailable(_) | Contract::Timeout(_))));
+            tell.store(cannot, Ordering::Relaxed);
+            answer
         })
-        .await
+    });
+    done.await.map_err(|error| NotStored { error, told: told.load(Ordering::Relaxed) })
 }
 
 /// Joins requests, and remembers where each ends.
@@ -182,7 +211,7 @@ impl Batch for Get {
     type Answer = Values;
 
     fn max_requests(&self) -> usize {
-        BATCH_ITEMS
+        self.most.get()
     }
 
     fn max_weight(&self) -> usize {
@@ -203,8 +232,10 @@ impl Batch for Get {
         let (keys, lengths) = join(requests);
         let keys = Arc::new(keys);
         if let Ok(values) = self.get(Arc::clone(&keys)).await {
+            self.most.went_well();
             return split(values, &lengths).into_iter().map(Ok).collect();
         }
+        self.most.failed(lengths.len());
         let mut answers = Vec::with_capacity(lengths.len());
         for keys in split(recover(keys), &lengths) {
             answers.push(self.get(keys).await);
@@ -213,12 +244,18 @@ impl Batch for Get {
     }
 }
 
+impl Set {
+    async fn set(&self, entries: Vec<Entry>) -> Result<(), Contract> {
+        set(&self.provider, entries).await.map_err(|NotStored { error, .. }| error)
+    }
+}
+
 impl Batch for Set {
     type Request = Vec<Entry>;
     type Answer = ();
 
     fn max_requests(&self) -> usize {
-        BATCH_ITEMS
+        self.most.get()
     }
 
     fn max_weight(&self) -> usize {
@@ -232,16 +269,29 @@ impl Batch for Set {
     async fn run(&self, mut requests: Vec<Vec<Entry>>) -> Vec<Result<(), Contract>> {
         if requests.len() == 1 {
             let entries = requests.pop().unwrap_or_default();
-            return vec![set(&self.provider, entries).await];
+            return vec![self.set(entries).await];
         }
         let (entries, lengths) = join(requests);
         let entries = Arc::new(entries);
-        if set(&self.provider, Arc::clone(&entries)).await.is_ok() {
-            return lengths.iter().map(|_| Ok(())).collect();
+        let told = match set(&self.provider, Arc::clone(&entries)).await {
+            Ok(()) => {
+                self.most.went_well();
+                return lengths.iter().map(|_| Ok(())).collect();
+            }
+            Err(NotStored { told, .. }) => told,
+        };
+        if !told {
+            self.most.failed(lengths.len());
         }
         let mut answers = Vec::with_capacity(lengths.len());
         for entries in split(recover(entries), &lengths) {
-            answers.push(set(&self.provider, entries).await);
+            match set(&self.provider, entries).await {
+                // Not only all together were too much.
+                Err(NotStored { error, told: true }) if told && answers.is_empty() => {
+                    return lengths.iter().map(|_| Err(error.clone())).collect();
+                }
+                answer => answers.push(answer.map_err(|NotStored { error, .. }| error)),
+            }
         }
         answers
     }

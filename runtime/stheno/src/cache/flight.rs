@@ -27,7 +27,7 @@ struct Flight {
     /// Whether somebody changed the key meanwhile, so that the result is not to
     /// be stored. Held while it is being stored: a change waits for that and so
     /// comes after it.
-    superseded: tokio::sync::Mutex<bool>,
+    superseded: Arc<tokio::sync::Mutex<bool>>,
 }
 
 impl Flights {
@@ -115,12 +115,20 @@ impl Turn<'_> {
         self.seat.flight.result.get().cloned()
     }
 
-    /// Runs `store`, unless somebody changed the key since the flight began.
-    pub(super) async fn store(&self, store: impl Future<Output = ()>) {
-        let superseded = self.seat.flight.superseded.lock().await;
-        if !*superseded {
-            store.await;
+    /// Runs `store`, unless somebody changed the key since the flight began. It is
+    /// carried to its end, as a call that has begun is, although this caller goes
+    /// away: else a change would not wait for it, and be overwritten.
+    pub(super) async fn store(&self, store: impl Future<Output = ()> + Send + 'static) {
+        let superseded = Arc::clone(&self.seat.flight.superseded).lock_owned().await;
+        if *superseded {
+            return;
         }
+        let storing = tokio::spawn(async move {
+            store.await;
+            drop(superseded);
+        });
+        // A panic in it would have been told already.
+        let _ = storing.await;
     }
 
     /// Gives the result to those who wait.
@@ -158,9 +166,10 @@ mod tests {
     }
 
     async fn is_stored(seat: &Seat<'_>) -> bool {
-        let mut stored = false;
-        seat.wait().await.store(async { stored = true }).await;
-        stored
+        let stored = Arc::new(Mutex::new(false));
+        let store = Arc::clone(&stored);
+        seat.wait().await.store(async move { *store.lock().unwrap() = true }).await;
+        *stored.lock().unwrap()
     }
 
     #[tokio::test]
@@ -180,21 +189,20 @@ mod tests {
         let seat = flights.join("k");
         let turn = seat.wait().await;
         let (go, wait_go) = tokio::sync::oneshot::channel::<()>();
-        let order = Mutex::new(Vec::new());
-        let note = |what| order.lock().unwrap().push(what);
-        let store = turn.store(async {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&order);
+        let mut store = Box::pin(turn.store(async move {
             wait_go.await.unwrap();
-            note("stored");
-        });
-        let change = async {
-            flights.supersede(["k"].into_iter()).await;
-            note("changed");
-        };
-        let release = async {
-            tokio::task::yield_now().await;
-            go.send(()).unwrap();
-        };
-        tokio::join!(biased; store, change, release);
+            noted.lock().unwrap().push("stored");
+        }));
+        assert!(futures_util::poll!(&mut store).is_pending());
+        // Also where who stores goes away.
+        drop(store);
+        let mut change = Box::pin(flights.supersede(["k"].into_iter()));
+        assert!(futures_util::poll!(&mut change).is_pending());
+        go.send(()).unwrap();
+        change.await;
+        order.lock().unwrap().push("changed");
         assert_eq!(*order.lock().unwrap(), ["stored", "changed"]);
     }
 

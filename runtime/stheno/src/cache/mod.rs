@@ -269,9 +269,10 @@ impl Cache {
         let mut entry = NewEntry::new(key, bytes.clone()).tags(tags.iter().copied());
         entry.ttl = ttl;
         let entry = entry.checked().map_err(ComputeError::Cache)?;
-        turn.store(async {
-            if let Err(error) = self.calls.set(vec![entry]).await {
-                tracing::warn!(%error, key, "the computed value was not cached");
+        let (calls, name) = (Arc::clone(&self.calls), key.to_owned());
+        turn.store(async move {
+            if let Err(error) = calls.set(vec![entry]).await {
+                tracing::warn!(%error, key = name, "the computed value was not cached");
             }
         })
         .await;

@@ -12,6 +12,9 @@ pub(super) use crate::events::args::{MAX_ITEMS, at_least_a_moment, at_most, mill
 pub const MAX_RUN_BODY_BYTES: usize = 1024 * 1024;
 /// The most steps of a workflow.
 pub const MAX_WORKFLOW_STEPS: usize = 256;
+/// The longest id of a schedule: its runs have it, `@` and a moment of at most 14
+/// digits in their ids, which have at most 255 bytes.
+const MAX_SCHEDULE_ID_BYTES: usize = 240;
 /// A reason that is longer is cut.
 const MAX_REASON_BYTES: usize = 4 * 1024;
 /// The step under which who asks for it is given the end of a run.
@@ -26,6 +29,17 @@ pub(super) fn body(argument: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
         )));
     }
     Ok(body)
+}
+
+pub(super) fn schedule_id(argument: &str, id: &str) -> Result<String, Error> {
+    let bytes = id.len();
+    if bytes > MAX_SCHEDULE_ID_BYTES {
+        return Err(Error::invalid(format!(
+            "{argument} has {bytes} bytes, at most {MAX_SCHEDULE_ID_BYTES} are allowed: the ids of its \
+             runs begin with it"
+        )));
+    }
+    name(argument, id)
 }
 
 /// A reason as it is kept: whole characters of at most 4 KiB.
@@ -74,6 +88,18 @@ mod tests {
         assert_eq!(reason("why".into()), "why");
         let long = format!("{}é", "x".repeat(MAX_REASON_BYTES - 1));
         assert_eq!(reason(long), "x".repeat(MAX_REASON_BYTES - 1));
+    }
+
+    #[test]
+    fn the_run_of_the_longest_schedule_has_an_id_that_may_be() {
+        let longest = "s".repeat(MAX_SCHEDULE_ID_BYTES);
+        let id = schedule_id("id", &longest).unwrap();
+        // In the year 5138.
+        assert!(name("run", &format!("{id}@99999999999999")).is_ok());
+        assert!(name("run", &format!("{id}@100000000000000")).is_err());
+        let error = schedule_id("id", &(longest + "s")).unwrap_err();
+        assert!(error.message().starts_with("id has 241 bytes, at most 240 "), "{error}");
+        assert!(schedule_id("id", "").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! caller at a time, so that each gets its own answer: every run has an id by
 //! then, under which it does not begin twice, and an outcome counts once.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use stheno_contracts::Error;
@@ -153,13 +153,7 @@ impl Batch for SettleBatch {
         let tokens: Vec<Vec<String>> = requests.iter().map(|own| tokens(own)).collect();
         let outcomes = Arc::new(requests.into_iter().flatten().collect::<Vec<_>>());
         match self.settle(Arc::clone(&outcomes)).await {
-            Ok(lost) => {
-                let lost: HashSet<String> = lost.into_iter().collect();
-                let own_lost = |own: Vec<String>| {
-                    Ok(own.into_iter().filter(|token| lost.contains(token)).collect())
-                };
-                tokens.into_iter().map(own_lost).collect()
-            }
+            Ok(lost) => own_lost(tokens, &lost).into_iter().map(Ok).collect(),
             Err(_) => {
                 let outcomes =
                     Arc::try_unwrap(outcomes).unwrap_or_else(|shared| shared.as_ref().clone());
@@ -177,6 +171,31 @@ impl Batch for SettleBatch {
 
 fn tokens(outcomes: &[contract::Outcome]) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.token.clone()).collect()
+}
+
+/// What each of a batch has lost. Of a token that several of them have, the outcome
+/// of the first is the one that was recorded, if any was.
+fn own_lost(tokens: Vec<Vec<String>>, lost: &[String]) -> Vec<Vec<String>> {
+    if lost.is_empty() {
+        return tokens.iter().map(|_| Vec::new()).collect();
+    }
+    let mut recorded: HashMap<String, usize> = HashMap::new();
+    for token in tokens.iter().flatten() {
+        *recorded.entry(token.clone()).or_default() += 1;
+    }
+    for token in lost {
+        if let Some(count) = recorded.get_mut(token) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    let mut is_lost = |token: &String| match recorded.get_mut(token) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    tokens.into_iter().map(|own| own.into_iter().filter(&mut is_lost).collect()).collect()
 }
 
 /// What an outcome weighs in a batch.
@@ -212,6 +231,17 @@ mod tests {
     fn outcome(bytes: usize) -> contract::Outcome {
         let verdict = contract::Verdict::Done(vec![0; bytes]);
         contract::Outcome { token: bytes.to_string(), verdict }
+    }
+
+    #[test]
+    fn of_those_who_settle_one_token_the_first_is_told_that_it_was_recorded() {
+        let tokens = |all: &[&[&str]]| -> Vec<Vec<String>> {
+            all.iter().map(|own| own.iter().map(|token| (*token).to_owned()).collect()).collect()
+        };
+        let batch: [&[&str]; 4] = [&["a", "x"], &["a"], &["b"], &["x"]];
+        let lost = ["x", "a", "x"].map(str::to_owned);
+        let expected: [&[&str]; 4] = [&["x"], &["a"], &[], &["x"]];
+        assert_eq!(own_lost(tokens(&batch), &lost), tokens(&expected));
     }
 
     #[test]

@@ -323,7 +323,7 @@ impl Workflows {
     ///
     /// `not-found` if there is none, and what else the provider says.
     pub async fn unschedule(&self, id: &str) -> Result<(), Error> {
-        self.calls.unschedule(args::name("id", id)?).await
+        self.calls.unschedule(args::schedule_id("id", id)?).await
     }
 
     /// All schedules, ordered by id.

@@ -446,11 +446,12 @@ impl RunFilter {
         let name = |argument, text: Option<String>| {
             text.map(|text| super::args::name(argument, &text)).transpose()
         };
+        let schedule = |id: String| super::args::schedule_id("schedule", &id);
         Ok(contract::Filter {
             workflow: name("workflow", self.workflow)?,
             states: self.states.into_iter().map(contract::RunState::from).collect(),
             parent: name("parent", self.parent)?,
-            schedule: name("schedule", self.schedule)?,
+            schedule: self.schedule.map(schedule).transpose()?,
             started_from_ms: self.started_from.map(unix_ms),
             started_before_ms: self.started_before.map(unix_ms),
         })

@@ -26,7 +26,7 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// 1 to 255 bytes without control characters. Its runs are called by it, `@`,
+    /// 1 to 240 bytes without control characters. Its runs are called by it, `@`,
     /// and the moment in Unix milliseconds.
     pub id: String,
     /// The workflow that is started.
@@ -163,7 +163,7 @@ impl Schedule {
             return Err(Error::invalid("max_runs is 0, must be at least 1"));
         }
         Ok(contract::ScheduleDefinition {
-            id: args::name("id", &self.id)?,
+            id: args::schedule_id("id", &self.id)?,
             workflow: args::name("workflow", &self.workflow)?,
             input: args::body("input", self.input)?,
             cadence: match self.cadence {

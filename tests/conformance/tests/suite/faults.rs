@@ -1,6 +1,8 @@
 //! Who breaks a guarantee is caught, by the cases that are there for it and by no
 //! others.
 
+mod workflows;
+
 use std::time::Duration;
 
 use stheno_conformance::{Options, Status, run};
@@ -80,7 +82,10 @@ async fn of_a_cache() {
                     "callers.one-key",
                 ],
             ),
-            ("clears-too-much", &["tags.none", "tags.odd", "tags.clear", "tags.replaced"]),
+            (
+                "clears-too-much",
+                &["tags.none", "tags.odd", "tags.clear", "tags.replaced", "?tags.callers"],
+            ),
             ("matches-beginnings", &["matching.whole", "matching.literal"]),
             ("delete-complains", &["delete.keys", "delete.missing"]),
         ],
@@ -240,14 +245,14 @@ async fn of_locking() {
                     "owner.nobody",
                     "queue.first",
                     "queue.many-keys",
-                    "queue.opposite",
+                    "?queue.opposite",
                     "queue.expiry",
                     "queue.ttl",
                     "queue.timeout",
                     "queue.gone",
-                    "callers.never-oversell",
+                    "?callers.never-oversell",
                     "?callers.fences",
-                    "callers.many-keys",
+                    "?callers.many-keys",
                 ],
             ),
             (
@@ -258,7 +263,7 @@ async fn of_locking() {
                     "owner.release-keys",
                     "owner.release-all",
                     "queue.many-keys",
-                    "callers.many-keys",
+                    "?callers.many-keys",
                 ],
             ),
             (

@@ -34,7 +34,14 @@ impl Setup {
     }
 
     async fn target(&self, name: &str) -> Arc<Target> {
-        let resolve = Resolve::File(guest(name));
+        self.target_at(name, Resolve::File(guest(name))).await
+    }
+
+    async fn built_in(&self, name: &str) -> Arc<Target> {
+        self.target_at(name, Resolve::parse(name, Path::new("")).unwrap()).await
+    }
+
+    async fn target_at(&self, name: &str, resolve: Resolve) -> Arc<Target> {
         let source = Source { name: name.to_owned(), bytes: guest_bytes(name).into() };
         let target = Target::find(resolve, source, None, Some(self.config.clone())).await;
         Arc::new(target.expect("it can be tested"))

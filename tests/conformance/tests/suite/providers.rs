@@ -1,15 +1,19 @@
 //! Who keeps the guarantees passes.
 
-use stheno_conformance::Status;
+use stheno_conformance::{Report, Status};
+use stheno_test_support::RedisServer;
 
 use crate::{ids, report};
 
 /// A provider that must pass, and what it may leave out.
 async fn passes(name: &str, config: &str, skipped: &[&str]) {
-    let report = report(name, config).await;
+    all_passed(&report(name, config).await, skipped);
+}
+
+fn all_passed(report: &Report, skipped: &[&str]) {
     assert_eq!(report.failed, 0, "{report}");
     assert!(report.passed > 10, "{report}");
-    assert_eq!(ids(&report, Status::Skipped), skipped, "{report}");
+    assert_eq!(ids(report, Status::Skipped), skipped, "{report}");
 }
 
 const FOLDER: &str = r#"
@@ -24,6 +28,20 @@ const NOT_DURABLE: &[&str] = &["locking.restart.kept"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cache_memory_passes_with_nothing_left_out() {
     passes("cache-memory", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cache_redis_passes_with_nothing_left_out() {
+    let server = RedisServer::start();
+    let config = format!(
+        "[modules.cache]\nresolve = \"cache-redis\"\n\
+         grants.redis.default = {{ url = \"{}\", prefix = \"shop:\" }}\n",
+        server.url()
+    );
+    // As it travels with the release, which knows its script.
+    let target = crate::Setup::new(&config).built_in("cache-redis").await;
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,6 +71,34 @@ async fn events_local_passes_without_a_store_and_leaves_out_to_be_durable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locking_local_passes_and_leaves_out_to_be_durable() {
     passes("locking-local", "", NOT_DURABLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workflows_local_passes_with_a_store_with_nothing_left_out() {
+    passes("workflows-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workflows_local_passes_without_a_store_and_leaves_out_to_be_durable() {
+    let config =
+        "[modules.workflows]\ngrants.folders = [{ host = \"{folder}\", guest = \"/f\" }]\n";
+    let durable = [
+        "runs",
+        "definitions",
+        "settled",
+        "leases",
+        "retries",
+        "timeouts",
+        "waiting",
+        "undo",
+        "ended",
+        "finish",
+        "nested",
+        "schedules",
+        "missed",
+    ];
+    let durable = durable.map(|case| format!("workflows.restart.{case}"));
+    passes("workflows-local", config, &durable.each_ref().map(String::as_str)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,6 +149,7 @@ async fn a_provider_without_optional_features_passes() {
     plain_passes("plain-cache", &["tags", "matching"]).await;
     plain_passes("plain-events", &["delay", "priority", "retained", "groups", "dead-letters"])
         .await;
+    plain_passes("plain-workflows", &["nested", "schedules"]).await;
     plain_passes("plain-files", &["list", "copy", "links", "range"]).await;
     plain_passes("plain-notifications", &["outbox"]).await;
 }

@@ -17,6 +17,7 @@ mod logs;
 mod objects;
 mod redis;
 mod sockets;
+mod sql;
 mod stores;
 
 use std::time::Duration;

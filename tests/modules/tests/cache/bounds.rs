@@ -3,7 +3,8 @@
 use serde_json::json;
 use stheno::NewEntry;
 
-use crate::Subject;
+use crate::options::{are_refused, is_taken};
+use crate::{Keeps, Subject};
 
 async fn no_more_entries_are_kept_than_the_option_says(subject: Subject) {
     const MAX: usize = 10;
@@ -56,7 +57,7 @@ async fn one_entry_is_kept_where_only_one_may_be(subject: Subject) {
 }
 
 async fn no_more_bytes_are_kept_than_the_option_says(subject: Subject) {
-    if !subject.provider.counts_bytes {
+    if subject.provider.keeps != Keeps::CountedBytes {
         // Then it has no such option, and says so.
         let refused =
             Subject::with_options(subject.provider, json!({ "max_bytes": "64KiB" })).await;
@@ -82,10 +83,31 @@ async fn no_more_bytes_are_kept_than_the_option_says(subject: Subject) {
     assert_eq!(subject.cache.get_many_bytes(&keys).await.unwrap(), before);
 }
 
-for_every_provider! {
+async fn a_wrong_bound_is_named_before_anything_is_served(subject: Subject) {
+    let wrong = [
+        (json!({ "max_entries": 0 }), "max_entries"),
+        (json!({ "max_entries": -1 }), "max_entries"),
+        (json!({ "max_entries": 1.5 }), "max_entries"),
+        (json!({ "max_entries": "10" }), "max_entries"),
+        (json!({ "max_entries": true }), "max_entries"),
+        (json!({ "max_entries": u64::MAX }), "max_entries"),
+    ];
+    are_refused(&subject, wrong).await;
+}
+
+async fn bounds_that_are_right_are_taken(subject: Subject) {
+    for options in [json!({ "ttl": "24h", "max_entries": 1 }), json!({ "max_entries": 1_000_000 })]
+    {
+        is_taken(&subject, options).await;
+    }
+}
+
+for_providers_in_memory! {
     no_more_entries_are_kept_than_the_option_says,
     what_was_pushed_out_leaves_nothing_of_its_tags,
     what_is_used_stays_and_what_is_not_goes,
     one_entry_is_kept_where_only_one_may_be,
     no_more_bytes_are_kept_than_the_option_says,
+    a_wrong_bound_is_named_before_anything_is_served,
+    bounds_that_are_right_are_taken,
 }

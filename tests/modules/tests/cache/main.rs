@@ -9,9 +9,8 @@
 
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
-        for_every_provider! { @module cache_memory, CACHE_MEMORY, $($property),* }
-        for_every_provider! { @module cache_typescript, CACHE_TYPESCRIPT, $($property),* }
-        for_every_provider! { @module cache_python, CACHE_PYTHON, $($property),* }
+        for_every_provider! { @module cache_redis, CACHE_REDIS, $($property),* }
+        for_providers_in_memory! { $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -26,6 +25,15 @@ macro_rules! for_every_provider {
     };
 }
 
+/// The same for those that keep all in memory, and bound how many entries.
+macro_rules! for_providers_in_memory {
+    ($($property:ident),* $(,)?) => {
+        for_every_provider! { @module cache_memory, CACHE_MEMORY, $($property),* }
+        for_every_provider! { @module cache_typescript, CACHE_TYPESCRIPT, $($property),* }
+        for_every_provider! { @module cache_python, CACHE_PYTHON, $($property),* }
+    };
+}
+
 mod arguments;
 mod bounds;
 mod callers;
@@ -33,6 +41,7 @@ mod compute;
 mod keys;
 mod matching;
 mod options;
+mod redis;
 mod tags;
 mod ttl;
 mod values;
@@ -47,22 +56,33 @@ use stheno_test_support::{compile_cache, guest};
 /// A provider of the cache.
 struct Provider {
     name: &'static str,
-    /// Whether the option `max_bytes` bounds it.
-    counts_bytes: bool,
+    keeps: Keeps,
     /// Compiled by the first test that wants it, while the others wait: the
     /// larger ones take seconds.
     compiled: OnceLock<()>,
 }
 
+/// Where a provider keeps its entries.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    /// In its memory, and the option `max_bytes` bounds them.
+    CountedBytes,
+    /// In its memory.
+    Entries,
+    /// On a Redis server.
+    OnRedis,
+}
+
 impl Provider {
-    const fn new(name: &'static str, counts_bytes: bool) -> Self {
-        Self { name, counts_bytes, compiled: OnceLock::new() }
+    const fn new(name: &'static str, keeps: Keeps) -> Self {
+        Self { name, keeps, compiled: OnceLock::new() }
     }
 }
 
-static CACHE_MEMORY: Provider = Provider::new("cache-memory", true);
-static CACHE_TYPESCRIPT: Provider = Provider::new("cache-typescript", false);
-static CACHE_PYTHON: Provider = Provider::new("cache-python", false);
+static CACHE_MEMORY: Provider = Provider::new("cache-memory", Keeps::CountedBytes);
+static CACHE_TYPESCRIPT: Provider = Provider::new("cache-typescript", Keeps::Entries);
+static CACHE_PYTHON: Provider = Provider::new("cache-python", Keeps::Entries);
+static CACHE_REDIS: Provider = Provider::new("cache-redis", Keeps::OnRedis);
 
 /// A cache that nobody else uses, on a clock that stands still.
 struct Subject {
@@ -89,7 +109,10 @@ impl Subject {
         let mut config = Config::default();
         let folder = compile_cache(env!("CARGO_TARGET_TMPDIR"));
         config.runtime.compile_cache = CompileCache::Folder(folder);
-        let mut cache = ProviderConfig::new(Resolve::File(guest(provider.name)));
+        let mut cache = match provider.keeps {
+            Keeps::OnRedis => redis::provider(redis::grant(redis::shared(), &redis::own_prefix())),
+            _ => ProviderConfig::new(Resolve::File(guest(provider.name))),
+        };
         let Value::Object(options) = options else { panic!("options are an object") };
         cache.options = options;
         let (clock, hand) = Clock::manual();

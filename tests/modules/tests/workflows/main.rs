@@ -41,9 +41,13 @@ macro_rules! for_every_provider {
     };
 }
 
+mod arguments;
+mod bounds;
+mod callers;
 mod cancelling;
 mod durable;
 mod ends;
+mod events;
 mod failures;
 mod leases;
 mod lists;
@@ -51,6 +55,7 @@ mod nested;
 mod runs;
 mod schedules;
 mod steps;
+mod stopping;
 mod timeouts;
 mod waiting;
 

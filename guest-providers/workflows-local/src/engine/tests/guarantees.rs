@@ -446,6 +446,22 @@ fn a_run_keeps_the_definition_it_was_started_with() {
 }
 
 #[test]
+fn a_definition_that_is_refused_leaves_the_one_before_it_at_work() {
+    let limits = Limits { max_bytes: 20_000, ..WIDE };
+    let mut engine = engine(limits);
+    engine.define(definition("w", vec![step("a", &[])]), at(0)).unwrap();
+    let wrong = engine.define(definition("w", vec![step("a", &["b"])]), at(0));
+    assert!(matches!(wrong, Err(Error::InvalidArgument(_))));
+    let many: Vec<_> = (0..200).map(|n| step(&n.to_string(), &[])).collect();
+    let large = engine.define(definition("w", many), at(0));
+    assert!(matches!(large, Err(Error::Unavailable(_))));
+    begin(&mut engine, "r", 0);
+    act(&mut engine, "a", done(""), 0);
+    assert_eq!(state(&mut engine, "r", 0), RunState::Done);
+    check(&engine);
+}
+
+#[test]
 fn a_definition_that_is_wrong_names_the_step() {
     let nested = |input: &str| Work::Nested(("w".to_owned(), Some(input.to_owned())));
     let on = |id: &str| Condition {
