@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
+use crate::objects::{self, ObjectsGrant, ObjectsGrants};
 use crate::path::host_path;
 use crate::redis::{self, RedisGrant, RedisGrants, ScriptDigest};
 use crate::sockets::{self, SocketGrant};
@@ -27,6 +28,7 @@ pub struct Grants {
     stores: StoreGrants,
     redis: RedisGrants,
     sql: SqlGrants,
+    objects: ObjectsGrants,
     made_on_use: bool,
 }
 
@@ -38,7 +40,7 @@ pub struct DuplicateGuest(pub GuestPath);
 impl Grants {
     /// The keys in `stheno.toml`.
     pub const KEYS: &'static [&'static str] =
-        &["folders", "http", "sockets", "store", "redis", "sql"];
+        &["folders", "http", "sockets", "store", "redis", "sql", "objects"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -109,6 +111,16 @@ impl Grants {
         self.sql.insert(label, sql);
     }
 
+    /// The granted buckets.
+    pub fn objects(&self) -> &ObjectsGrants {
+        &self.objects
+    }
+
+    /// Grants a bucket, in place of any that has the label.
+    pub fn add_objects(&mut self, label: StoreLabel, objects: ObjectsGrant) {
+        self.objects.insert(label, objects);
+    }
+
     /// Grants a folder.
     ///
     /// # Errors
@@ -165,6 +177,9 @@ impl Grants {
         }
         if let Some(node) = section.get("sql") {
             grants.sql = sql::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("objects") {
+            grants.objects = objects::decode(decoder, &node);
         }
         grants
     }

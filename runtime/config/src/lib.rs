@@ -95,6 +95,7 @@ mod interpolate;
 mod limits;
 mod mask;
 mod modules;
+mod objects;
 mod options;
 mod path;
 mod place;
@@ -133,6 +134,11 @@ pub use limits::{
     LogRateLimit, MemoryLimit, QueueLimit, TimeoutLimit,
 };
 pub use modules::{ModuleName, Modules};
+pub use objects::{
+    Bucket, BucketError, ObjectsCredentials, ObjectsEndpoint, ObjectsEndpointError, ObjectsGrant,
+    ObjectsGrants, ObjectsInFlight, ObjectsKeys, ObjectsLinkExpiry, ObjectsMaxSize,
+    ObjectsOperations, ObjectsPrefix, ObjectsPrefixError, ObjectsTimeout, Region, RegionError,
+};
 pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
 pub use public_url::{PublicUrl, PublicUrlError};
