@@ -6,11 +6,13 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
+mod clock;
 mod guests;
 mod postgres;
 mod process;
 mod redis;
 
+pub use clock::ServerClock;
 pub use guests::{compile_cache, guest, guest_bytes};
 pub use postgres::PostgresServer;
 pub use process::Footprint;
