@@ -24,6 +24,8 @@ impl Subject {
     async fn bring_down(&self) {
         if let Some(server) = &self.server {
             assert_eq!(server.client().text(&["FLUSHALL"]), "OK");
+            // Its time is what keeps fences growing, and it does not stand still.
+            self.pass(1);
             return;
         }
         for round in 0.. {
