@@ -57,8 +57,7 @@ impl Calls {
         let waiting = limits.queue.get() as usize;
         let instances =
             if core.provider().is_single() { 1 } else { limits.instances.get() as usize };
-        let gathered =
-            Coalescer::side_by_side(Operations(Arc::clone(&core)), waiting, instances);
+        let gathered = Coalescer::side_by_side(Operations(Arc::clone(&core)), waiting, instances);
         Self { core, gathered }
     }
 

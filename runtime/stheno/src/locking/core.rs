@@ -158,7 +158,11 @@ impl Core {
         self.poll_for(tickets, wait_ms).await
     }
 
-    async fn poll_for(self: &Arc<Self>, tickets: Vec<String>, wait_ms: u64) -> Result<(), Contract> {
+    async fn poll_for(
+        self: &Arc<Self>,
+        tickets: Vec<String>,
+        wait_ms: u64,
+    ) -> Result<(), Contract> {
         self.call(move |mut guest, core| {
             Box::pin(async move {
                 let polled = guest.module.call_poll(&mut *guest.store, &tickets, wait_ms).await?;

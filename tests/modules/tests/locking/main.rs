@@ -31,6 +31,7 @@ macro_rules! for_every_provider {
 mod arguments;
 mod callers;
 mod execute;
+mod histories;
 mod keys;
 mod leases;
 mod options;
@@ -88,7 +89,8 @@ impl Subject {
         provider: &'static Provider,
         options: Value,
     ) -> Result<Self, ConfigError> {
-        let server = (provider.keeps == Keeps::OnRedis).then(|| Arc::new(RedisServer::on_a_clock()));
+        let server =
+            (provider.keeps == Keeps::OnRedis).then(|| Arc::new(RedisServer::on_a_clock()));
         let mut config = match &server {
             Some(server) => redis::provider(redis::grant(server, "shop:locks:")),
             None => ProviderConfig::new(Resolve::File(guest(provider.name))),

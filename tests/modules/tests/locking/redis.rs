@@ -361,7 +361,13 @@ async fn keys_that_look_like_each_others_places_are_told_apart() {
     let mut leases = Vec::new();
     let mut turns = Vec::new();
     for key in &keys {
-        leases.push(locking.try_acquire([key]).owner(key.replace('\0', "0").chars().take(20).collect::<String>()).await.unwrap());
+        leases.push(
+            locking
+                .try_acquire([key])
+                .owner(key.replace('\0', "0").chars().take(20).collect::<String>())
+                .await
+                .unwrap(),
+        );
         let (locking, key) = (locking.clone(), key.clone());
         turns.push(tokio::spawn(async move { locking.acquire([key]).await }));
     }
