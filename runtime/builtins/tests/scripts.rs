@@ -120,7 +120,7 @@ const TABLE: [&str; 10] =
 /// that may not be touched are among those that are locked.
 const HISTORY: &[(&str, &str)] = &[
     ("acquire 9 1 one x 60000  2 another held", "granted"),
-    ("acquire 9 2 two  60000 1 1 another three x  1 1 another", "queued"),
+    ("acquire 9 2 two  60000 1 1 another three y  1 1 another", "queued"),
     ("poll 2 two none", "none"),
     ("inspect 2 another other", "x"),
     ("extend 1 one 50000", ""),
