@@ -18,7 +18,7 @@ const SETS: &[(&str, &[&str])] = &[
         ],
     ),
     ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
-    ("REDIS", &["cache-redis"]),
+    ("REDIS", &["cache-redis", "locking-redis"]),
 ];
 
 fn main() {

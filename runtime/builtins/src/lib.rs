@@ -16,8 +16,10 @@ const BUILTINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.
 /// The scripts that built-in providers give to Redis. Each touches no key but its
 /// KEYS (`every_script_touches_its_keys_and_no_other`), so the grant of a built-in
 /// provider need not list them.
-const SCRIPTS: &[(&str, &[&str])] =
-    &[("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")])];
+const SCRIPTS: &[(&str, &[&str])] = &[
+    ("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")]),
+    ("locking-redis", &[include_str!("../../../guest-providers/locking-redis/src/locks.lua")]),
+];
 
 /// The component called `name`.
 #[must_use]

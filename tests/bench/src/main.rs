@@ -12,6 +12,7 @@ mod events_local;
 mod files_local;
 mod http;
 mod locking_local;
+mod locking_redis;
 mod measure;
 mod native;
 mod start;
@@ -50,6 +51,8 @@ enum Bench {
     EventsLocal,
     /// The locks on their local provider.
     LockingLocal,
+    /// The locks on Redis.
+    LockingRedis,
     /// The events on their local provider, in a store.
     EventsDurable,
     /// The analytics on their local provider, in files.
@@ -84,6 +87,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::LockingLocal) {
         runtime.block_on(locking_local::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::LockingRedis) {
+        runtime.block_on(locking_redis::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::EventsDurable) {
         runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;

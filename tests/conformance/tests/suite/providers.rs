@@ -74,6 +74,20 @@ async fn locking_local_passes_and_leaves_out_to_be_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_redis_passes_with_nothing_left_out() {
+    let server = RedisServer::start();
+    let config = format!(
+        "[modules.locking]\nresolve = \"locking-redis\"\n\
+         grants.redis.default = {{ url = \"{}\", prefix = \"shop:\" }}\n",
+        server.url()
+    );
+    // As it travels with the release, which knows its script.
+    let target = crate::Setup::new(&config).built_in("locking-redis").await;
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workflows_local_passes_with_a_store_with_nothing_left_out() {
     passes("workflows-local", "", &[]).await;
 }

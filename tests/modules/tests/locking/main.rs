@@ -11,6 +11,7 @@
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module locking_local, LOCKING_LOCAL, $($property),* }
+        for_every_provider! { @module locking_redis, LOCKING_REDIS, $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -30,11 +31,13 @@ macro_rules! for_every_provider {
 mod arguments;
 mod callers;
 mod execute;
+mod histories;
 mod keys;
 mod leases;
 mod options;
 mod owners;
 mod queue;
+mod redis;
 mod restart;
 
 use std::sync::Arc;
@@ -43,7 +46,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use stheno::config::{CompileCache, Config, ConfigError, ModuleName, ProviderConfig, Resolve};
 use stheno::{Clock, Error, ErrorKind, Lease, Locking, ManualClock, Runtime};
-use stheno_test_support::{compile_cache, guest};
+use stheno_test_support::{RedisServer, compile_cache, guest};
 use tokio::task::JoinHandle;
 
 /// So long a property may wait in real time.
@@ -53,14 +56,25 @@ const TTL: Duration = Duration::from_secs(30);
 /// A provider of locks.
 struct Provider {
     name: &'static str,
+    keeps: Keeps,
 }
 
-static LOCKING_LOCAL: Provider = Provider { name: "locking-local" };
+/// Where a provider keeps its locks.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    InMemory,
+    /// On a Redis server, by whose time they end.
+    OnRedis,
+}
+
+static LOCKING_LOCAL: Provider = Provider { name: "locking-local", keeps: Keeps::InMemory };
+static LOCKING_REDIS: Provider = Provider { name: "locking-redis", keeps: Keeps::OnRedis };
 
 /// Locks that nobody else uses, on a clock that stands still.
 #[derive(Clone)]
 struct Subject {
     provider: &'static Provider,
+    server: Option<Arc<RedisServer>>,
     runtime: Runtime,
     locking: Locking,
     clock: ManualClock,
@@ -75,10 +89,16 @@ impl Subject {
         provider: &'static Provider,
         options: Value,
     ) -> Result<Self, ConfigError> {
-        let mut config = ProviderConfig::new(Resolve::File(guest(provider.name)));
+        let server =
+            (provider.keeps == Keeps::OnRedis).then(|| Arc::new(RedisServer::on_a_clock()));
+        let mut config = match &server {
+            Some(server) => redis::provider(redis::grant(server, "shop:locks:")),
+            None => ProviderConfig::new(Resolve::File(guest(provider.name))),
+        };
         let Value::Object(options) = options else { panic!("options are an object") };
         config.options = options;
-        Self::with(provider, config).await
+        let subject = Self::with(provider, config).await?;
+        Ok(Self { server, ..subject })
     }
 
     async fn with(
@@ -89,10 +109,13 @@ impl Subject {
         let builder = Runtime::builder().config(local()).clock(clock);
         let runtime = builder.provider(ModuleName::Locking, config).build().await?;
         let locking = runtime.locking().clone();
-        Ok(Self { provider, runtime, locking, clock: hand })
+        Ok(Self { provider, server: None, runtime, locking, clock: hand })
     }
 
     fn pass(&self, millis: u64) {
+        if let Some(server) = &self.server {
+            server.pass(Duration::from_millis(millis));
+        }
         self.clock.advance(Duration::from_millis(millis));
     }
 
