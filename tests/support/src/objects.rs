@@ -1,5 +1,7 @@
 //! A real S3 server, started by the test that needs it.
 
+mod store;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,6 +22,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use store::{Held, Store};
+
 /// A server (the crate `s3s-fs`) on a free port of this machine, with its buckets
 /// in a temporary folder. It checks signatures. It ends when this is dropped.
 ///
@@ -37,6 +41,7 @@ struct State {
     seen: Mutex<Vec<String>>,
     faults: Mutex<Vec<Fault>>,
     hung: watch::Sender<bool>,
+    held: Held,
 }
 
 /// An answer in place of the server's own.
@@ -77,7 +82,8 @@ impl ObjectServer {
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
         let files = FileSystem::new(self.folder.path()).expect("the folder can be used");
-        let mut service = S3ServiceBuilder::new(files);
+        let store = Store::new(files, Arc::clone(&self.state.held));
+        let mut service = S3ServiceBuilder::new(store);
         service.set_auth(SimpleAuth::from_single(Self::ACCESS_KEY, Self::SECRET_KEY));
         let service = Watched { inner: service.build(), state: Arc::clone(&self.state) };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -126,6 +132,12 @@ impl ObjectServer {
         let status = StatusCode::from_u16(status).expect("a status");
         let fault = Fault { line: line.to_owned(), status, code: code.to_owned() };
         self.state.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+    }
+
+    /// From now on refuses to remove this object, as the policy of a bucket may.
+    pub fn hold(&self, bucket: &str, key: &str) {
+        let mut held = self.state.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert((bucket.to_owned(), key.to_owned()));
     }
 
     /// What a client is told as its endpoint.

@@ -1,0 +1,1 @@
+//! What is particular to files in a bucket.
