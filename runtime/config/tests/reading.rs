@@ -42,8 +42,7 @@ http = [
 store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
 redis = { default = { url = "redis://app:${A}@cache:6380/2", prefix = "shop:", timeout = "1s", in_flight = 7, scripts = ["0000000000000000000000000000000000000000000000000000000000000000"] } }
 sql = { default = { url = "postgres://app:${A}@db:5433/shop", schema = "shop_cache", role = "cache", ca = "./ca.pem", statement_timeout = "1s", max_rows = 7 } }
-objects.default = { bucket = "shop-files", prefix = "files/", endpoint = "http://[::1]:9000/", region = "eu-central-1", path_style = true, public = true, ca = "./ca.pem", access_key_id = "id", secret_access_key = "${A}", session_token = "t", timeout = "1s", operations_per_second = 5, in_flight = 7, max_object_size = "1GiB", max_link_expiry = "1h" }
-objects.chain = { bucket = "shop-files", prefix = "", endpoint = "http://minio:9000", plain_http = true, credential_chain = true }
+objects = { default = { bucket = "shop-files", prefix = "files/", endpoint = "http://[::1]:9000/", region = "eu-central-1", path_style = true, public = true, ca = "./ca.pem", access_key_id = "id", secret_access_key = "${A}", session_token = "t", timeout = "1s", operations_per_second = 5, in_flight = 7, max_object_size = "1GiB", max_link_expiry = "1h" }, chain = { bucket = "shop-files", prefix = "", endpoint = "http://minio:9000", plain_http = true, credential_chain = true } }
 
 [modules.cache.limits]
 memory = "128MiB"

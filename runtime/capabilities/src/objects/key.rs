@@ -1,5 +1,6 @@
 //! Keys of a guest, parsed.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use stheno_contracts::Error;
 
 /// The most bytes of a key with its prefix: what S3 takes.
@@ -42,7 +43,6 @@ impl Key {
     /// As the source of a copy: `BUCKET/KEY`, percent-encoded, so that nothing
     /// in the key can name another bucket or a version.
     pub(super) fn as_source(&self, bucket: &str) -> String {
-        use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
         const ENCODED: &AsciiSet =
             &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
         format!("{bucket}/{}", utf8_percent_encode(&self.whole, ENCODED))
@@ -105,15 +105,27 @@ fn leads_elsewhere(text: &str, open: bool) -> Option<&'static str> {
     None
 }
 
-/// Whether a server or proxy that decodes once too often would see what a key
-/// cannot have.
+/// Whether a server or proxy that decodes, be it again and again, would see what a
+/// key cannot have: `%2e` is a dot, and `%%32e` becomes one in two steps.
 fn hides(text: &str) -> bool {
-    text.match_indices('%').any(|(at, _)| {
-        let digits =
-            text.get(at + 1..at + 3).filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        byte.is_some_and(|byte| b"./\\%".contains(&byte) || byte.is_ascii_control())
-    })
+    let mut read = text.as_bytes().to_vec();
+    loop {
+        let forbidden = |byte: u8| b"./\\%".contains(&byte) || byte.is_ascii_control();
+        if read.windows(3).filter_map(encoded).any(forbidden) {
+            return true;
+        }
+        let decoded: Vec<u8> = percent_decode(&read).collect();
+        if decoded.len() == read.len() {
+            return false;
+        }
+        read = decoded;
+    }
+}
+
+/// The byte that `%XX` is.
+fn encoded(three: &[u8]) -> Option<u8> {
+    let digits = three.strip_prefix(b"%").filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -168,6 +180,10 @@ mod tests {
             "a%2fb",
             "a%5cb",
             "%252e%252e/a",
+            "%%32e%%32e/a",
+            "%2%65/a",
+            "a%%32fb",
+            "%%%33%32e/a",
             "a%00",
             "a%0d%0ab",
             "a%7F",
@@ -201,12 +217,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_key_that_is_taken_stays_below_its_prefix_however_often_it_is_decoded(
-            text in "(/|\\.|\\.\\.|%2[eEfF]|%5c|%25|%|\\\\|a|own|\n|ü|//){0,10}|\\PC{0,40}"
+            text in "(/|\\.|\\.\\.|%2[eEfF]|%3[235]|%65|[25eEfc]|%5c|%25|%|\\\\|a|own|\n|ü|//){0,10}|\\PC{0,40}"
         ) {
             let Ok(key) = parse(&text) else { return Ok(()) };
             prop_assert_eq!(key.own(), text.as_str());
             let mut read = key.whole().to_owned();
-            for _ in 0..4 {
+            for _ in 0..8 {
                 let path = read.strip_prefix("own/").unwrap();
                 let steps: Vec<_> = path.split(['/', '\\']).collect();
                 prop_assert!(steps.iter().all(|step| !["", ".", ".."].contains(step)), "{read}");

@@ -22,6 +22,8 @@ use crate::HostBytes;
 
 /// What is moved at once from a reader.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Where the last byte of any object is, at most: servers count in signed numbers.
+const LAST_BYTE: u64 = i64::MAX.unsigned_abs();
 /// The most keys of one request.
 const KEYS: usize = 1_000;
 
@@ -149,15 +151,14 @@ impl Binding {
             .max_keys(limit);
         let answer = self.within(prefix, request.send()).await?;
         let more = answer.is_truncated.unwrap_or_default();
+        let odd = |what: &str| Error::Unavailable(format!("the server {what}"));
         let mut objects = Vec::new();
         let mut last = None;
         for object in answer.contents.unwrap_or_default() {
             let Object { key: Some(whole_key), .. } = &object else { continue };
             let own = whole_key.strip_prefix(self.prefix());
             let Some(own) = own.filter(|_| whole_key.starts_with(&below)) else {
-                return Err(Error::Unavailable(
-                    "the server listed what was not asked for".to_owned(),
-                ));
+                return Err(odd("listed what was not asked for"));
             };
             last = Some(own.to_owned());
             // Others may have stored what cannot be named here.
@@ -170,7 +171,10 @@ impl Binding {
                 });
             }
         }
-        Ok(Page { objects, cursor: last.filter(|_| more) })
+        match last {
+            None if more => Err(odd("says that a listing goes on, and not where")),
+            last => Ok(Page { objects, cursor: last.filter(|_| more) }),
+        }
     }
 
     /// Stores an object once more.
@@ -300,12 +304,14 @@ fn header(key: &Key, range: &Range) -> Result<String, Error> {
     let nothing = || Error::InvalidArgument(format!("the range has no byte of {:?}", key.own()));
     match range {
         Range::Last(0) => Err(nothing()),
-        Range::Last(length) => Ok(format!("bytes=-{length}")),
+        Range::Span(span) if span.offset > LAST_BYTE => Err(nothing()),
+        Range::Last(length) => Ok(format!("bytes=-{}", length.min(&LAST_BYTE))),
         Range::Span(span) => match span.length {
             None => Ok(format!("bytes={}-", span.offset)),
             Some(0) => Err(nothing()),
             Some(length) => {
-                Ok(format!("bytes={}-{}", span.offset, span.offset.saturating_add(length - 1)))
+                let end = span.offset.saturating_add(length - 1).min(LAST_BYTE);
+                Ok(format!("bytes={}-{end}", span.offset))
             }
         },
     }

@@ -246,9 +246,19 @@ impl Target {
                 .bucket(self.binding.bucket())
                 .key(self.key.whole())
                 .upload_id(id);
-            match self.binding.within(self.key.own(), request.send()).await {
-                // It may have been put together just before.
-                Ok(_) => return,
+            let removed = async {
+                match request.send().await {
+                    // Removed before, or put together although nobody heard of it.
+                    Err(error)
+                        if error.as_service_error().is_some_and(|it| it.is_no_such_upload()) =>
+                    {
+                        Ok(())
+                    }
+                    removed => removed.map(drop),
+                }
+            };
+            match self.binding.within(self.key.own(), removed).await {
+                Ok(()) => return,
                 Err(error) if attempt == REMOVALS => {
                     tracing::warn!(
                         key = self.key.own(),
@@ -337,8 +347,9 @@ impl Drop for Parts {
         let (target, id) = (self.target.clone(), std::mem::take(&mut self.id));
         let mut sending = std::mem::take(&mut self.sending);
         self.runtime.spawn(async move {
-            // A part that arrives after the removal would stay.
-            sending.shutdown().await;
+            // A part that arrives after the removal may stay, so those that are on
+            // their way go on.
+            while sending.join_next().await.is_some() {}
             target.remove(&id).await;
         });
     }

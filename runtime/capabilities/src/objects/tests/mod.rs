@@ -142,11 +142,18 @@ async fn a_range_gives_that_part_and_says_where_it_is() {
         (span(8, Some(100)), 8, "89"),
         (span(9, Some(u64::MAX)), 9, "9"),
         (Some(Range::Last(4)), 6, "6789"),
+        (Some(Range::Last(10)), 0, "0123456789"),
     ] {
         let (info, at, body) = get(&binding, "k", range).await.unwrap();
         assert_eq!((at, body.as_slice(), info.size), (offset, part.as_bytes(), 10), "{range:?}");
     }
-    for range in [span(10, None), span(11, Some(1)), span(0, Some(0)), Some(Range::Last(0))] {
+    for range in [
+        span(10, None),
+        span(11, Some(1)),
+        span(u64::MAX, None),
+        span(0, Some(0)),
+        Some(Range::Last(0)),
+    ] {
         assert_eq!(kind(get(&binding, "k", range).await), "invalid-argument", "{range:?}");
     }
     assert_eq!(get(&binding, "empty", None).await.unwrap().2, b"");
