@@ -25,11 +25,11 @@
 mod beside;
 mod label;
 mod options;
-mod part;
 
 use filing::{Key, Record, Seen, as_new, key};
 use stheno_sdk::files::{
-    Access, Files, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Reader, Upload, Writer,
+    Access, Files, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Reader, Span,
+    Upload, Writer,
 };
 use stheno_sdk::objects::{self, Binding, Existing};
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock, log};
@@ -40,9 +40,6 @@ use options::{Links, Options};
 
 /// The largest object that servers copy in one request.
 const COPY_BYTES: u64 = 5 << 30;
-/// The most files on a page: each is asked for by itself, since a listing of the
-/// server has no metadata.
-const PAGE: u32 = 200;
 /// What is read and written at once.
 const CHUNK: u32 = 64 << 10;
 
@@ -80,6 +77,15 @@ fn unguessable() -> u128 {
 
 fn no_file(key: &Key) -> Error {
     Error::NotFound(format!("there is no file {:?}", key.as_str()))
+}
+
+fn asked(range: Range) -> objects::Range {
+    match range {
+        Range::Last(length) => objects::Range::Last(length),
+        Range::Span(Span { offset, length }) => {
+            objects::Range::Span(objects::Span { offset, length })
+        }
+    }
 }
 
 /// An error about a key that was made here, to somebody who gave the name.
@@ -174,16 +180,18 @@ impl FilesS3 {
             writer.write(chunk)?;
         }
         Writer::finish(writer)?;
-        if let Err(error) = self.tidy() {
+        if let Err(error) = self.tidy(&at) {
             log::debug(&format!("descriptions without a file may be left: {error:?}"));
         }
         Ok(())
     }
 
-    fn tidy(&mut self) -> Result<()> {
+    /// Looks at some descriptions that were there before the one at `newest`, whose
+    /// time is the server's own.
+    fn tidy(&mut self, newest: &str) -> Result<()> {
         let prefix = &self.options.prefix;
+        let now_ms = self.bucket.head(newest)?.modified_ms;
         let page = self.bucket.list(&beside::folder(prefix), self.tidy.cursor(), beside::LOOKS)?;
-        let now_ms = clock::unix_ms();
         let mut useless = Vec::new();
         for listed in page.objects {
             if Tidy::is_due(now_ms, listed.modified_ms)
@@ -247,11 +255,7 @@ impl FilesS3 {
             Some(Label::Beside(mark)) => Some(mark),
             _ => None,
         };
-        Ok(self.heads(keys)?.into_iter().map(mark).collect())
-    }
-
-    fn heads(&self, keys: &[String]) -> Result<Vec<Result<objects::Info>>> {
-        Ok(keys.iter().map(|key| self.bucket.head(key)).collect())
+        Ok(self.bucket.head_many(keys)?.into_iter().map(mark).collect())
     }
 }
 
@@ -279,7 +283,7 @@ impl Files for FilesS3 {
 
     fn get(&mut self, key: String, range: Option<Range>) -> Result<Opened> {
         let key = self.known(&key)?;
-        let opened = self.bucket.get(key.as_str(), range.map(part::asked));
+        let opened = self.bucket.get(key.as_str(), range.map(asked));
         let objects::Opened { info, offset, length, body } = opened.map_err(of_file(&key))?;
         let info = self.found(&key, &info)?.ok_or_else(|| no_file(&key))?;
         Ok(Opened { info, offset, length, body })
@@ -322,12 +326,19 @@ impl Files for FilesS3 {
         if let Some(cursor) = &cursor {
             key::check_cursor(cursor)?;
         }
-        let page = self.bucket.list(prefix, cursor.as_deref(), limit.min(PAGE))?;
+        let page = match self.bucket.list(prefix, cursor.as_deref(), limit) {
+            // It is as long as a key may be, but for the prefix of the grant.
+            Err(Error::InvalidArgument(why)) if why.starts_with("prefix ") => {
+                return Ok(Page { files: Vec::new(), cursor: None });
+            }
+            page => page?,
+        };
         // What is no key was not put there by this provider, or describes a file.
         let is_key = |listed: &objects::Listed| key::check(&listed.key).is_ok();
         let keys: Vec<_> = page.objects.into_iter().filter(is_key).map(|it| it.key).collect();
+        // A listing of the server has no metadata.
         let mut files = Vec::with_capacity(keys.len());
-        for (key, object) in keys.iter().zip(self.heads(&keys)?) {
+        for (key, object) in keys.iter().zip(self.bucket.head_many(&keys)?) {
             match object {
                 Ok(object) => files.extend(self.found(&Key::parse("key", key)?, &object)?),
                 // It was removed since.

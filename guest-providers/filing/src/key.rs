@@ -13,6 +13,7 @@
 //! The bounds are those of the narrowest store, so that whatever one provider
 //! holds another holds too.
 
+use percent_encoding::percent_decode;
 use stheno_sdk::{Error, Result};
 
 /// The longest key, and the longest step: what every file system can hold.
@@ -43,7 +44,8 @@ pub fn check(text: &str) -> std::result::Result<(), String> {
     if text.starts_with('/') {
         return wrong("begins with `/`, must be relative");
     }
-    if text.chars().any(char::is_control) {
+    // The last two cannot stand in XML, as control characters cannot.
+    if text.contains(|c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')) {
         return wrong("has a control character");
     }
     if text.contains('\\') {
@@ -100,12 +102,27 @@ fn step(step: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Whether decoding a step once would give what a step may not have.
+/// Whether whoever decodes a step, be it again and again, would see what a step may
+/// not have: `%2e` is a dot, and `%%32e` becomes one in two steps.
 fn hides(step: &str) -> bool {
-    step.split('%').skip(1).any(|after| {
-        let byte = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        byte.is_some_and(|byte| byte.is_ascii_control() || b"./\\%".contains(&byte))
-    })
+    let mut read = step.as_bytes().to_vec();
+    loop {
+        let forbidden = |byte: u8| b"./\\%".contains(&byte) || byte.is_ascii_control();
+        if read.windows(3).filter_map(encoded).any(forbidden) {
+            return true;
+        }
+        let decoded: Vec<u8> = percent_decode(&read).collect();
+        if decoded.len() == read.len() {
+            return false;
+        }
+        read = decoded;
+    }
+}
+
+/// The byte that `%XX` is.
+fn encoded(three: &[u8]) -> Option<u8> {
+    let digits = three.strip_prefix(b"%").filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 impl Key {
@@ -260,6 +277,9 @@ mod tests {
             "a%00b",
             "%252e%252e%252fx",
             "a%0ab",
+            "%%32e%%32e/a",
+            "a%%32fb",
+            "a\u{ffff}",
             long.as_str(),
             step.as_str(),
             steps.as_str(),

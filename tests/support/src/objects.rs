@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -167,6 +168,19 @@ impl ObjectServer {
     #[must_use]
     pub fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         std::fs::read(self.folder.path().join(bucket).join(key)).ok()
+    }
+
+    /// Makes an object as old as if it had been stored so long ago.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such object.
+    pub fn age(&self, bucket: &str, key: &str, by: Duration) {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(self.folder.path().join(bucket).join(key))
+            .expect("the object is there");
+        file.set_modified(SystemTime::now() - by).expect("its time can be set");
     }
 
     /// All keys of a bucket, sorted, past the interface.

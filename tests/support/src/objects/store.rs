@@ -12,7 +12,7 @@ use s3s::dto::{
     HeadObjectInput, HeadObjectOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
     ListObjectsV2Output, PutObjectInput, PutObjectOutput, Range, UploadPartInput, UploadPartOutput,
 };
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::{Mutex as Turn, MutexGuard};
 
@@ -78,7 +78,7 @@ as_files_do! {
         self.files.complete_multipart_upload(request).await
     }
 
-    // The last bytes of an object that has fewer are all of it.
+    // The last bytes of an object that has fewer are all of it, if there are any.
     async fn get_object(
         &self,
         mut request: S3Request<GetObjectInput>,
@@ -102,7 +102,10 @@ as_files_do! {
             };
             let head = self.files.head_object(head).await?;
             let size = head.output.content_length.and_then(|size| u64::try_from(size).ok());
-            let length = size.filter(|&size| size > 0).map_or(length, |size| length.min(size));
+            let length = size.map_or(length, |size| length.min(size));
+            if length == 0 {
+                return Err(s3_error!(InvalidRange));
+            }
             request.input.range = Some(Range::Suffix { length });
         }
         self.files.get_object(request).await
