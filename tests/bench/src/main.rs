@@ -10,11 +10,13 @@ mod cache_redis;
 mod events_durable;
 mod events_local;
 mod files_local;
+mod files_s3;
 mod http;
 mod locking_local;
 mod measure;
 mod native;
 mod start;
+mod transfer;
 mod workflows_local;
 
 use std::time::Duration;
@@ -38,6 +40,9 @@ struct Arguments {
     /// How many threads run the callers.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Serve objects instead, for a benchmark in another process.
+    #[arg(long, hide = true)]
+    serve_objects: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,6 +63,8 @@ enum Bench {
     WorkflowsLocal,
     /// The files on their local provider.
     FilesLocal,
+    /// The files on S3.
+    FilesS3,
     /// A request through a guest.
     Http,
     /// From `stheno up` to ready.
@@ -66,6 +73,9 @@ enum Bench {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.serve_objects {
+        return files_s3::serve();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(arguments.threads)
         .enable_all()
@@ -96,6 +106,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::FilesLocal) {
         runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::FilesS3) {
+        runtime.block_on(files_s3::run(&mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Http) {
         runtime.block_on(http::run(span, &mut |row| print.row(&row)))?;
