@@ -22,6 +22,8 @@ pub(crate) const BYTES: u64 = 256 * 1024;
 /// How long a description may wait for its file: longer than a link is valid, and
 /// its upload lasts.
 const WAITS_MS: u64 = 8 * 24 * 60 * 60 * 1_000;
+/// How many a page of files has at most: each is a request, one after the other.
+pub(crate) const PAGE: usize = 50;
 /// How many are looked at for each one that is written.
 pub(crate) const LOOKS: u32 = 2;
 

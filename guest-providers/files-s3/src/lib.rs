@@ -336,17 +336,24 @@ impl Files for FilesS3 {
         // What is no key was not put there by this provider, or describes a file.
         let is_key = |listed: &objects::Listed| key::check(&listed.key).is_ok();
         let keys: Vec<_> = page.objects.into_iter().filter(is_key).map(|it| it.key).collect();
+        let mut cursor = page.cursor.map(|cursor| beside::passed(own, cursor));
         // A listing of the server has no metadata.
         let mut files = Vec::with_capacity(keys.len());
+        let mut beside = 0;
         for (key, object) in keys.iter().zip(self.bucket.head_many(&keys)?) {
-            match object {
-                Ok(object) => files.extend(self.found(&Key::parse("key", key)?, &object)?),
+            let object = match object {
                 // It was removed since.
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error),
+                Err(Error::NotFound(_)) => continue,
+                object => object?,
+            };
+            files.extend(self.found(&Key::parse("key", key)?, &object)?);
+            beside += usize::from(matches!(Label::read(&object), Some(Label::Beside(_))));
+            if beside == beside::PAGE {
+                cursor = Some(key.clone());
+                break;
             }
         }
-        Ok(Page { files, cursor: page.cursor.map(|cursor| beside::passed(own, cursor)) })
+        Ok(Page { files, cursor })
     }
 
     fn copy(&mut self, key: String, file: Option<NewFile>) -> Result<Placed> {

@@ -85,3 +85,20 @@ async fn a_description_whose_file_never_came_is_removed_in_the_end() {
     assert_eq!(own.objects().len(), 2, "{:?}", own.objects());
     assert_eq!(files.stat(&kept.key).await.unwrap().metadata, kept.metadata);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_long_descriptions_give_every_file_once() {
+    let own = Own::start(json!({})).await;
+    let mut keys = Vec::new();
+    for _ in 0..51 {
+        keys.push(own.put(long("a")).await.key);
+    }
+    keys.push(own.put(NewFile::new("b")).await.key);
+    keys.sort();
+    let first = own.files().list("", None, 1_000).await.unwrap();
+    assert_eq!(first.files.len(), 50);
+    let rest = own.files().list("", first.cursor.as_deref(), 1_000).await.unwrap();
+    assert_eq!(rest.cursor, None);
+    let listed = first.files.into_iter().chain(rest.files).map(|file| file.key);
+    assert_eq!(listed.collect::<Vec<_>>(), keys);
+}
