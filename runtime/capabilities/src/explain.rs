@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use stheno_config::{Grants, StoreLabel};
 
-use crate::{folders, http, redis, sql, store, wasi};
+use crate::{folders, http, objects, redis, sql, store, wasi};
 
 /// Something that a provider may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,15 @@ pub enum Question {
         label: String,
         /// The command and its arguments.
         command: Vec<Vec<u8>>,
+    },
+    /// To read, store or remove an object, or to make a link to it.
+    Object {
+        /// The binding's label.
+        label: String,
+        /// The key, as the provider has it.
+        key: String,
+        /// To store one that anybody can read.
+        public: bool,
     },
     /// To open a file.
     File {
@@ -86,6 +95,7 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
         |capability, may: Vec<String>| may.into_iter().map(move |may| Power { capability, may });
     said("folders", folders::powers(grants))
         .chain(said("http", http::powers(grants)))
+        .chain(said("objects", objects::powers(grants)))
         .chain(said("redis", redis::powers(grants)))
         .chain(said("sockets", wasi::powers(grants)))
         .chain(said("sql", sql::powers(grants)))
@@ -99,6 +109,7 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
 pub fn rule(grants: &Grants, question: &Question) -> Ruling {
     match question {
         Question::Http { method, url } => http::rule(grants, method, url),
+        Question::Object { label, key, public } => objects::rule(grants, label, key, *public),
         Question::Redis { label, command } => redis::rule(grants, label, command),
         Question::File { path, write } => folders::rule(grants, path, *write),
         Question::Socket(address) => wasi::rule(grants, *address),

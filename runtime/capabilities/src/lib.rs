@@ -52,6 +52,7 @@ mod wasi;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::objects::fuzzing::{object_key, object_listing};
     pub use crate::redis::fuzzing::redis_command;
     pub use crate::sql::fuzzing::sql_statement;
 }

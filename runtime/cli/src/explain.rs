@@ -43,6 +43,16 @@ enum Asked {
         #[arg(required = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Read, store or remove an object, or make a link to it, such as: object a/1.pdf
+    Object {
+        /// Through which binding
+        #[arg(long, default_value = "default")]
+        label: String,
+        /// Store it so that anybody can read it
+        #[arg(long)]
+        public: bool,
+        key: String,
+    },
     /// Read the file that the provider sees here
     Read { path: String },
     /// Make, change or remove the file that the provider sees here
@@ -75,6 +85,7 @@ impl Asked {
                 let command = command.into_iter().map(|word| word.as_bytes().to_vec()).collect();
                 Question::Redis { label, command }
             }
+            Self::Object { label, public, key } => Question::Object { label, key, public },
             Self::Read { path } => Question::File { path, write: false },
             Self::Write { path } => Question::File { path, write: true },
             Self::Connect { address } => Question::Socket(address),

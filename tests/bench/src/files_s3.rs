@@ -5,9 +5,7 @@
 //! 8 MiB, two at a time. The server is a process of its own, this program once more,
 //! so that neither its memory nor its CPU time count.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
@@ -21,7 +19,7 @@ use stheno::config::{
     ObjectsPrefix, ProviderConfig, Resolve, Secret, StoreLabel,
 };
 use stheno::{Files, NewFile, Runtime};
-use stheno_test_support::ObjectServer;
+use stheno_test_support::{ObjectProcess, ObjectServer};
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
@@ -35,47 +33,9 @@ const KEY: &str = "bare/bench.bin";
 const PART: usize = 8 << 20;
 const AT_ONCE: usize = 2;
 
-/// Serves objects until the standard input ends: what the process does that
-/// [`Server`] starts.
-pub(crate) fn serve() -> anyhow::Result<()> {
-    let server = ObjectServer::start(&[BUCKET]);
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{}", server.url())?;
-    output.flush()?;
-    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
-    Ok(())
-}
-
-/// A process that serves objects, and ends with this.
-struct Server {
-    child: Child,
-    input: Option<ChildStdin>,
-    url: String,
-}
-
-impl Server {
-    fn start() -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--serve-objects").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().ok_or_else(|| anyhow::anyhow!("it has no output"))?;
-        let mut url = String::new();
-        BufReader::new(output).read_line(&mut url)?;
-        Ok(Self { child, input, url: url.trim().to_owned() })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
-    }
-}
-
 pub(crate) async fn run(print: &mut impl FnMut(Row)) -> anyhow::Result<()> {
-    let server = Server::start()?;
-    let runtime = start(&server.url).await?;
+    let server = ObjectProcess::start(std::env::current_exe()?, &[BUCKET]);
+    let runtime = start(&server.url()).await?;
     let files = runtime.files().clone();
     // What both sides need once is there before anything is counted.
     let stored = files.put(NewFile::new("warm"), source()).await?;
@@ -83,7 +43,7 @@ pub(crate) async fn run(print: &mut impl FnMut(Row)) -> anyhow::Result<()> {
     remove(&files, stored.key).await?;
     let above = memory(&files).await?;
 
-    let bare = bare(&server.url);
+    let bare = bare(&server.url());
     let (mut ours, mut theirs) = (Sum::new(), Sum::new());
     let (mut ours_down, mut theirs_down) = (Sum::new(), Sum::new());
     // In turn, so that both meet the same machine.

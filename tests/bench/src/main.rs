@@ -19,9 +19,11 @@ mod start;
 mod transfer;
 mod workflows_local;
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use stheno_test_support::ObjectServer;
 
 use measure::Row;
 
@@ -40,9 +42,6 @@ struct Arguments {
     /// How many threads run the callers.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Serve objects instead, for a benchmark in another process.
-    #[arg(long, hide = true)]
-    serve_objects: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,10 +71,11 @@ enum Bench {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    if arguments.serve_objects {
-        return files_s3::serve();
+    // No benchmark is called like a folder: one has started this as its server.
+    if std::env::args_os().nth(1).is_some_and(|first| Path::new(&first).is_absolute()) {
+        ObjectServer::serve_as_told();
     }
+    let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(arguments.threads)
         .enable_all()

@@ -7,12 +7,14 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
 mod guests;
+mod object_process;
 mod objects;
 mod postgres;
 mod process;
 mod redis;
 
 pub use guests::{compile_cache, guest, guest_bytes};
+pub use object_process::ObjectProcess;
 pub use objects::ObjectServer;
 pub use postgres::PostgresServer;
 pub use process::Footprint;

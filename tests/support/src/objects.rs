@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::{Request, Response, StatusCode};
@@ -82,26 +83,40 @@ impl ObjectServer {
     /// When it runs, or does not start.
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
-        let files = FileSystem::new(self.folder.path()).expect("the folder can be used");
-        let store = Store::new(files, Arc::clone(&self.state.held));
-        let mut service = S3ServiceBuilder::new(store);
-        service.set_auth(SimpleAuth::from_single(Self::ACCESS_KEY, Self::SECRET_KEY));
-        let service = Watched { inner: service.build(), state: Arc::clone(&self.state) };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime can be made");
-        let socket = TcpSocket::new_v4().expect("there are sockets");
-        socket.set_reuseaddr(true).expect("it can be set");
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).expect("the port is free");
-        let listener = {
-            let _inside = runtime.enter();
-            socket.listen(128).expect("it can listen")
-        };
-        self.port = listener.local_addr().expect("it has an address").port();
+        let inner = service(self.folder.path(), &self.state);
+        let service = Watched { inner, state: self.state.clone() };
+        let runtime = runtime();
+        let listener = listen(&runtime, self.port);
+        self.port = port(&listener);
         runtime.spawn(serve(listener, service));
         self.running = Some(runtime);
+    }
+
+    /// What a program does that [`ObjectProcess`](crate::ObjectProcess) starts: serves
+    /// the buckets in a folder, its first argument, on a port, its second (0 is any),
+    /// and says on standard output which it took.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn serve_as_told() -> ! {
+        let mut arguments = std::env::args_os().skip(1);
+        let (folder, port) = (arguments.next(), arguments.next());
+        let port = port.and_then(|port| port.to_str()?.parse().ok());
+        let (Some(folder), Some(port)) = (folder, port) else {
+            panic!("write the folder of the buckets and a port; 0 is any");
+        };
+        Self::serve(Path::new(&folder), port)
+    }
+
+    fn serve(folder: &Path, at: u16) -> ! {
+        let state = Arc::default();
+        let service = Watched { inner: service(folder, &state), state };
+        let runtime = runtime();
+        let listener = listen(&runtime, at);
+        println!("{}", port(&listener));
+        runtime.block_on(serve(listener, service));
+        panic!("the server ended");
     }
 
     /// Ends it and all its connections, as a machine that fails does.
@@ -218,6 +233,31 @@ impl Drop for ObjectServer {
     }
 }
 
+fn service(folder: &Path, state: &State) -> S3Service {
+    let files = FileSystem::new(folder).expect("the folder can be used");
+    let mut service = S3ServiceBuilder::new(Store::new(files, Arc::clone(&state.held)));
+    let (id, secret) = (ObjectServer::ACCESS_KEY, ObjectServer::SECRET_KEY);
+    service.set_auth(SimpleAuth::from_single(id, secret));
+    service.build()
+}
+
+fn runtime() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().expect("a runtime can be made")
+}
+
+fn listen(runtime: &Runtime, port: u16) -> TcpListener {
+    let _inside = runtime.enter();
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.set_reuseaddr(true).expect("it can be set");
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).expect("the port is free");
+    socket.listen(128).expect("it can listen")
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().expect("it has an address").port()
+}
+
 fn walk(folder: &Path, see: &mut impl FnMut(PathBuf)) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -257,6 +297,9 @@ impl Service<Request<Incoming>> for Watched {
             // Ends with the server, which holds the other end.
             let _ = state.hung.subscribe().wait_for(|hung| !hung).await;
             if let Some(fault) = state.fault(&line) {
+                // Who answers and reads no more breaks the connection off.
+                let mut body = request.into_body();
+                while body.frame().await.is_some() {}
                 return Ok(fault.answer());
             }
             Ok(inner.call(request.map(Body::from)).await.unwrap_or_else(|_| {

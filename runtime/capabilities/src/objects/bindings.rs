@@ -16,6 +16,7 @@ use super::client::client;
 use super::describe::Described;
 use super::failure::{Asked, late};
 use super::key::Key;
+use crate::explain::no_binding;
 use crate::quota::Quota;
 
 /// How often a part of a body that waits for its turn asks again.
@@ -58,16 +59,13 @@ impl Objects {
     }
 }
 
-fn not_granted(label: &str) -> String {
-    // What a guest made up is shown to a person only if it could be granted.
-    match StoreLabel::new(label) {
-        Ok(_) => format!(
-            "no bucket {label:?} is granted; if the provider may have one, add this line below its \
-             module: grants.objects.{label} = {{ bucket = \"shop-files\", prefix = \"files/\", \
+pub(super) fn not_granted(label: &str) -> String {
+    no_binding("bucket", label, |label| {
+        format!(
+            "grants.objects.{label} = {{ bucket = \"shop-files\", prefix = \"files/\", \
              access_key_id = \"${{S3_KEY}}\", secret_access_key = \"${{S3_SECRET}}\" }}"
-        ),
-        Err(error) => format!("no such bucket can be granted: {error}"),
-    }
+        )
+    })
 }
 
 /// One granted bucket, seen through one prefix.

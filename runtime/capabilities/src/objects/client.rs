@@ -17,6 +17,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use stheno_config::{ObjectsCredentials, ObjectsEndpoint, ObjectsGrant};
 
+use super::answers::Bounded;
 use crate::tls;
 
 /// How long an idle connection is kept: shorter than servers keep theirs.
@@ -69,6 +70,7 @@ pub(super) async fn client(grant: &ObjectsGrant) -> Result<Client, String> {
         // The deadline of a request is the binding's own, and so is that of a
         // body: a caller may read as slowly as it likes.
         .timeout_config(TimeoutConfig::builder().connect_timeout(grant.timeout.get()).build())
+        .interceptor(Bounded)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = &grant.endpoint {
         config = config.endpoint_url(endpoint.to_string());

@@ -33,12 +33,9 @@ impl Described {
         let acl = match description.access {
             None => None,
             Some(Access::Private) => Some(ObjectCannedAcl::Private),
-            Some(Access::Public) if public => Some(ObjectCannedAcl::PublicRead),
             Some(Access::Public) => {
-                return Err(Error::Denied(format!(
-                    "access is public, and no object may be; if the provider may make some that \
-                     anybody can read, add this to grants.objects.{label}: public = true"
-                )));
+                may_be_public(public, label)?;
+                Some(ObjectCannedAcl::PublicRead)
             }
         };
         let Description { content_type, cache_control, content_disposition, metadata, .. } =
@@ -51,6 +48,17 @@ impl Described {
             acl,
         })
     }
+}
+
+/// Whether the grant lets anybody read some of the objects.
+pub(super) fn may_be_public(public: bool, label: &str) -> Result<(), Error> {
+    if public {
+        return Ok(());
+    }
+    Err(Error::Denied(format!(
+        "access is public, and no object may be; if the provider may make some that anybody can \
+         read, add this to grants.objects.{label}: public = true"
+    )))
 }
 
 fn is_shown(byte: u8) -> bool {

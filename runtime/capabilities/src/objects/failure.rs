@@ -3,7 +3,10 @@
 //! The text of a server is not passed on: some quote the request, with the key
 //! id, the prefix, and what was signed.
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::error::Error as _;
+use std::io;
+
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use stheno_contracts::Error;
 
 /// What was asked for, as it stands in errors.
@@ -30,8 +33,8 @@ impl Asked<'_> {
             SdkError::DispatchFailure(failure) if failure.is_timeout() => late(place),
             SdkError::DispatchFailure(failure) => Error::Unavailable(format!(
                 "the server of {place} cannot be reached, or broke off; what was sent may or may \
-                 not have been done: {}",
-                failure.as_connector_error().map_or_else(String::new, causes)
+                 not have been done{}",
+                failure.as_connector_error().map_or("", cause)
             )),
             SdkError::ResponseError(_) => {
                 Error::Unavailable(format!("the server of {place} does not answer as S3 does"))
@@ -115,22 +118,30 @@ fn shown(status: u16, code: &str) -> String {
     if is_word && !code.is_empty() { format!("{status} {code}") } else { status.to_string() }
 }
 
-/// An error of a connection, with what it came from.
-fn causes(error: &aws_sdk_s3::error::ConnectorError) -> String {
-    let mut text = String::new();
-    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(error);
+/// Why there was no connection, in words that name nobody: the texts of errors show
+/// the server, and what its certificate says.
+fn cause(error: &ConnectorError) -> &'static str {
+    let mut next = error.source();
     while let Some(error) = next {
-        // What wraps others often says what they say.
-        let said = error.to_string();
-        if !text.contains(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&said);
+        let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if within.map_or_else(|| error.is::<rustls::Error>(), |it| it.is::<rustls::Error>()) {
+            return ": it is not whom the certificates to trust (`ca`) stand for, or has no TLS";
         }
-        next = error.source();
+        match error.downcast_ref().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return ": nobody listens there",
+            Some(
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof,
+            ) => return ": it ended the connection",
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                return ": no network leads there";
+            }
+            _ => next = error.source(),
+        }
     }
-    crate::one_line(&text)
+    ""
 }
 
 #[cfg(test)]

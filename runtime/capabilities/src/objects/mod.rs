@@ -26,15 +26,21 @@
 //! - [`key`], [`describe`]: what a guest says, parsed.
 //! - [`bindings`]: what was granted; quotas and deadlines.
 //! - [`requests`]: what is asked of the server, but for bodies that are written.
-//! - [`client`]: the SDK's client of a binding; [`failure`]: its errors.
+//! - [`client`]: the SDK's client of a binding; [`answers`]: how much it reads;
+//!   [`failure`]: its errors.
+//! - [`explain`]: what a grant amounts to.
 //!
 //! This file is the seam to the bindings and holds no logic.
 
+mod answers;
 mod bindings;
 mod client;
 mod describe;
 mod download;
+mod explain;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 mod part;
 mod requests;
@@ -55,6 +61,7 @@ use crate::Capabilities;
 
 pub(crate) use bindings::Binding;
 pub use bindings::Objects;
+pub(crate) use explain::{powers, rule};
 
 impl Capabilities {
     fn bucket(&self, handle: &Resource<Handle>) -> Result<Arc<Binding>, HostError> {

@@ -3,31 +3,22 @@
 use std::time::{Duration, Instant};
 
 use stheno::Runtime;
-use stheno::config::{
-    Bucket, Config, Limits, ObjectsCredentials, ObjectsEndpoint, ObjectsGrant, ObjectsKeys,
-    ObjectsPrefix, ObjectsTimeout, Secret, StoreLabel,
-};
+use stheno::config::{Config, Limits, ObjectsGrant, ObjectsTimeout};
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, terms, try_load};
-use stheno_test_support::ObjectServer;
+use stheno_hostile::{Guest, ask, grant_objects, terms, try_load};
+use stheno_test_support::{ObjectProcess, ObjectServer};
 
 use crate::engine;
 
 const OBJECTS: &str = "objects-cache";
 
 async fn granted(server: &ObjectServer, change: impl FnOnce(&mut ObjectsGrant)) -> Guest {
-    let keys = ObjectsCredentials::Keys(ObjectsKeys {
-        access_key_id: Secret::new(ObjectServer::ACCESS_KEY),
-        secret_access_key: Secret::new(ObjectServer::SECRET_KEY),
-        session_token: None,
-    });
-    let (bucket, prefix) = (Bucket::new("shop").unwrap(), ObjectsPrefix::new("own/").unwrap());
-    let mut grant = ObjectsGrant::new(bucket, prefix, keys);
-    grant.endpoint = Some(ObjectsEndpoint::new(&server.url()).unwrap());
-    grant.path_style = true;
-    change(&mut grant);
+    granted_at(&server.url(), change).await
+}
+
+async fn granted_at(url: &str, change: impl FnOnce(&mut ObjectsGrant)) -> Guest {
     let mut terms = terms(Limits::default());
-    terms.grants.add_objects(StoreLabel::new("default").unwrap(), grant);
+    grant_objects(&mut terms, url, change);
     try_load(&engine(), OBJECTS, terms).await.unwrap()
 }
 
@@ -271,29 +262,36 @@ async fn an_object_that_a_guest_leaves_in_the_middle_is_never_there() {
 
 #[tokio::test]
 async fn a_server_of_objects_that_hangs_costs_a_call_its_deadline_and_no_more() {
-    let mut server = shared();
-    let quick = ObjectsTimeout::new(Duration::from_millis(300)).unwrap();
-    let guest = granted(&server, |grant| grant.timeout = quick).await;
-    assert_eq!(ask(&guest, "get:k").await.as_deref(), Ok("mine"));
+    let program = env!("CARGO_BIN_EXE_stheno-object-server");
+    let mut server = ObjectProcess::start(program, &["shop"]);
+    let quick = ObjectsTimeout::new(Duration::from_millis(500)).unwrap();
+    let guest = granted_at(&server.url(), |grant| grant.timeout = quick).await;
+    assert_eq!(ask(&guest, "create:k|mine").await.as_deref(), Ok("written"));
     server.hang();
     let begun = Instant::now();
-    let answer = ask(&guest, "get:k").await.unwrap();
-    assert!(answer.starts_with("timeout: "), "{answer}");
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    for way in ["get:k", "create:k|other", "list:", "copy:k|l", "delete:k"] {
+        let answer = ask(&guest, way).await.unwrap();
+        assert!(answer.starts_with("timeout: "), "{way}: {answer}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8));
     server.go_on();
-    comes_back(&guest).await;
+    rewritten(&guest).await;
     server.kill();
-    let answer = ask(&guest, "get:k").await.unwrap();
-    let told = answer.starts_with("unavailable: ") || answer.starts_with("timeout: ");
-    assert!(told, "{answer}");
+    for way in ["get:k", "create:k|other", "list:"] {
+        let answer = ask(&guest, way).await.unwrap();
+        let told = answer.starts_with("unavailable: ") || answer.starts_with("timeout: ");
+        assert!(told && !answer.contains("127.0.0.1"), "{way}: {answer}");
+    }
     server.start_again();
-    comes_back(&guest).await;
+    rewritten(&guest).await;
 }
 
-async fn comes_back(guest: &Guest) {
+/// What timed out may have been done or not, so it is written once more.
+async fn rewritten(guest: &Guest) {
     let begun = Instant::now();
-    while ask(guest, "get:k").await.as_deref() != Ok("mine") {
+    while ask(guest, "create:k|mine").await.as_deref() != Ok("written") {
         assert!(begun.elapsed() < Duration::from_secs(20), "it does not come back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    assert_eq!(ask(guest, "get:k").await.as_deref(), Ok("mine"));
 }

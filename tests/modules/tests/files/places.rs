@@ -27,7 +27,8 @@ fn own() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-pub(crate) fn grant(server: &ObjectServer, prefix: &str) -> ObjectsGrant {
+/// A binding to the server at this URL.
+pub(crate) fn grant(url: &str, prefix: &str) -> ObjectsGrant {
     let keys = ObjectsCredentials::Keys(ObjectsKeys {
         access_key_id: Secret::new(ObjectServer::ACCESS_KEY),
         secret_access_key: Secret::new(ObjectServer::SECRET_KEY),
@@ -35,7 +36,7 @@ pub(crate) fn grant(server: &ObjectServer, prefix: &str) -> ObjectsGrant {
     });
     let (bucket, prefix) = (Bucket::new(BUCKET).unwrap(), ObjectsPrefix::new(prefix).unwrap());
     let mut grant = ObjectsGrant::new(bucket, prefix, keys);
-    grant.endpoint = Some(ObjectsEndpoint::new(&server.url()).unwrap());
+    grant.endpoint = Some(ObjectsEndpoint::new(url).unwrap());
     grant.path_style = true;
     grant
 }
@@ -85,7 +86,7 @@ impl Place {
     /// The provider on it.
     pub(crate) fn provider(&self) -> ProviderConfig {
         match self {
-            Self::Bucket(prefix) => on(grant(shared(), prefix)),
+            Self::Bucket(prefix) => on(grant(&shared().url(), prefix)),
             Self::Folder(folder) => {
                 let mut provider = ProviderConfig::new(Resolve::File(guest("files-local")));
                 let grant = FolderGrant {

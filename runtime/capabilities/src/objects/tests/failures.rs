@@ -164,26 +164,108 @@ async fn keys_and_buckets_that_are_wrong_are_told_and_never_shown() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_lists_what_was_not_asked_for_is_not_believed() {
+/// A server that gives this answer to whoever asks, and its URL.
+async fn one_that_answers(head: &str, body: Vec<u8>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
+    let head = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n", body.len());
+    tokio::spawn(async move {
         use tokio::io::AsyncWriteExt;
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = [0; 4096];
-        assert!(stream.read(&mut head).await.unwrap() > 0);
-        let list = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>own/a</Key>\
-                    </Contents><Contents><Key>other/s3cret</Key></Contents></ListBucketResult>";
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{list}", list.len());
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        stream
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (head, body) = (head.clone(), body.clone());
+            tokio::spawn(async move {
+                let mut asked = [0; 4096];
+                while stream.read(&mut asked).await.is_ok_and(|read| read > 0) {
+                    // Whoever asked may have gone away.
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    let _ = stream.write_all(&body).await;
+                }
+            });
+        }
     });
-    let binding = bound(grant(&url, "own/"));
-    let error = binding.list("", None, 10).await.unwrap_err();
-    assert_eq!(error.kind(), "unavailable");
-    assert!(!error.message().contains("s3cret"), "{error:?}");
-    drop(server.await.unwrap());
+    url
+}
+
+#[tokio::test]
+async fn a_server_that_lists_what_was_not_asked_for_is_not_believed() {
+    for (more, keys) in [
+        ("false", "<Contents><Key>own/a</Key></Contents><Contents><Key>b/s3cret</Key></Contents>"),
+        ("false", "<Contents><Key>own</Key></Contents>"),
+        // Whoever went on from here would go on without end.
+        ("true", ""),
+    ] {
+        let list =
+            format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{keys}</ListBucketResult>");
+        let binding = bound(grant(&one_that_answers("200 OK", list.into()).await, "own/"));
+        let error = binding.list("", None, 10).await.unwrap_err();
+        assert_eq!(error.kind(), "unavailable", "{keys}");
+        assert!(!error.message().contains("s3cret"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_followed_to_another_server() {
+    let elsewhere = ObjectServer::start(&["shop"]);
+    elsewhere.place("shop", "own/k", b"s3cret");
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let head = format!("{status}\r\nlocation: {}/shop/own/k", elsewhere.url());
+        let binding = bound(grant(&one_that_answers(&head, Vec::new()).await, "own/"));
+        for outcome in [
+            get(&binding, "k", None).await.map(drop),
+            binding.head("k").await.map(drop),
+            binding.list("", None, 10).await.map(drop),
+            put(&binding, "k", b"x").await,
+            binding.copy("k", "l", None).await,
+            binding.delete(&["k".into()]).await.map(drop),
+        ] {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.kind(), "unavailable", "{status}: {error:?}");
+            assert!(!error.message().contains(&elsewhere.url()), "{error:?}");
+        }
+    }
+    assert_eq!(elsewhere.seen(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_error_that_comes_as_a_success_is_an_error() {
+    let said = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code></Error>";
+    let binding = bound(grant(&one_that_answers("200 OK", said.into()).await, "own/"));
+    assert_eq!(kind(binding.copy("k", "l", None).await), "unavailable");
+    let server = ObjectServer::start(&["shop"]);
+    let binding = bound(grant(&server.url(), "own/"));
+    server.answer("POST /shop/own/k?uploadId", 200, "InternalError");
+    assert_eq!(kind(put(&binding, "k", &vec![1; 6 << 20]).await), "unavailable");
+    assert_eq!(kind(binding.head("k").await), "not-found");
+}
+
+#[tokio::test]
+async fn no_answer_is_longer_than_any_there_is_reason_for() {
+    let long = vec![b' '; super::super::answers::ANSWER_BYTES + 1];
+    for head in ["200 OK", "400 Bad Request"] {
+        let binding = bound(grant(&one_that_answers(head, long.clone()).await, "own/"));
+        let error = binding.list("", None, 10).await.unwrap_err();
+        assert_eq!(error.kind(), "unavailable", "{head}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_error_of_a_connection_says_who_was_asked() {
+    let plain = one_that_answers("200 OK", Vec::new()).await;
+    for url in [
+        "http://127.0.0.1:1".to_owned(),
+        "https://localhost:1".to_owned(),
+        // It does not know TLS.
+        plain.replace("http://127.0.0.1", "https://localhost"),
+        "http://no-such-server.invalid".to_owned(),
+    ] {
+        let error = get(&bound(grant(&url, "own/")), "k", None).await.unwrap_err();
+        let words = error.message();
+        assert_eq!(error.kind(), "unavailable", "{url}: {error:?}");
+        assert!(words.contains("cannot be reached"), "{words}");
+        for name in ["127.0.0.1", "localhost", "no-such-server", "shop", "own/"] {
+            assert!(!words.contains(name), "{words}");
+        }
+    }
 }
 
 #[tokio::test]

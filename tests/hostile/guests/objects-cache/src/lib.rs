@@ -6,6 +6,7 @@
 //! | `head:KEY`, `get:KEY`, `get:KEY\|OFFSET\|LENGTH` | reads |
 //! | `put:KEY\|BODY`, `create:KEY\|BODY`, `half:KEY\|BODY` | writes; the last one never finishes |
 //! | `type:TEXT`, `cache:TEXT`, `name:TEXT`, `meta:KEY\|VALUE`, `public:KEY` | writes with this description |
+//! | `fill:KEY\|MIB`, `sum:KEY`, `hand:FROM\|TO` | writes so many MiB; reads all of it; hands one body on as another |
 //! | `copy:FROM\|TO`, `delete:KEY\|KEY...` | copies, removes |
 //! | `list:PREFIX\|CURSOR\|LIMIT` | lists |
 //! | `getlink:KEY\|MS`, `putlink:KEY\|MS` | makes a link |
@@ -93,6 +94,45 @@ fn read(key: &str, range: Option<Range>) -> Result<String> {
     }
 }
 
+/// Bytes that differ from one another, and from one place to the next.
+fn pattern(at: u64) -> u8 {
+    (at ^ (at >> 8) ^ (at >> 16)) as u8
+}
+
+fn fill(key: &str, mib: u64) -> Result<String> {
+    let writer = bucket()?.create(key, &text(), Existing::Replace)?;
+    let mut chunk = vec![0; 1 << 20];
+    for part in 0..mib {
+        for (at, byte) in (part << 20..).zip(&mut chunk) {
+            *byte = pattern(at);
+        }
+        writer.write(&chunk)?;
+    }
+    Writer::finish(writer)?;
+    Ok("written".to_owned())
+}
+
+fn sum(key: &str) -> Result<String> {
+    let opened = bucket()?.get(key, None)?;
+    let mut read = 0_u64;
+    loop {
+        let chunk = opened.body.read(1 << 20)?;
+        if chunk.is_empty() {
+            return Ok(format!("{read} bytes"));
+        }
+        if !chunk.iter().zip(read..).all(|(byte, at)| *byte == pattern(at)) {
+            return Ok(format!("other bytes within 1 MiB behind {read}"));
+        }
+        read += chunk.len() as u64;
+    }
+}
+
+fn hand_on(from: &str, to: &str) -> Result<String> {
+    let opened = bucket()?.get(from, None)?;
+    bucket()?.put(to, &text(), Existing::Replace, opened.body)?;
+    Ok("handed on".to_owned())
+}
+
 fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<String> {
     let page = bucket()?.list(prefix, cursor, limit)?;
     let keys: Vec<_> = page.objects.into_iter().map(|object| object.key).collect();
@@ -141,6 +181,9 @@ fn act(key: &str) -> Result<String> {
             write("described", &Description { metadata, ..text() }, "")
         }
         "public" => write(first, &Description { access: Some(Access::Public), ..text() }, ""),
+        "fill" => fill(first, number(words.get(1))),
+        "sum" => sum(first),
+        "hand" => hand_on(first, second.unwrap_or_default()),
         "copy" => bucket()?.copy(first, second.unwrap_or_default(), None).map(|()| "copied".into()),
         "delete" => {
             let outcome =

@@ -1,14 +1,14 @@
 //! Bodies that come to nothing, and a server that fails.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stheno::config::{ModuleName, ObjectsGrant, ObjectsTimeout};
-use stheno::{ErrorKind, NewFile};
+use stheno::config::{ModuleName, ObjectsTimeout};
+use stheno::{Clock, ErrorKind, FileInfo, Files, NewFile, Runtime};
+use stheno_test_support::ObjectProcess;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{BUCKET, MINUTE, Own, PREFIX, broken};
+use super::{BUCKET, MINUTE, Own, PREFIX, broken, grant, on};
 use crate::pattern;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,99 +55,129 @@ async fn a_listing_that_fails_is_no_empty_one() {
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What becomes of each call without a server: each in time.
-async fn is_without_a_server(own: &Own, key: &str) {
-    let files = own.files();
-    let begun = Instant::now();
-    let outcomes = tokio::join!(
-        async { files.put_bytes(NewFile::new("b"), b"b").await.map(drop) },
-        async { files.get(key).await.map(drop) },
-        async { files.stat(key).await.map(drop) },
-        async { files.list("", None, 10).await.map(drop) },
-        async { files.delete([key]).await.map(drop) },
-        async { files.copy(key, None).await.map(drop) },
-        async { files.download_url(key, MINUTE).await.map(drop) },
-    );
-    // A call makes two requests at most.
-    assert!(begun.elapsed() < 6 * TIMEOUT, "{:?}", begun.elapsed());
-    let (a, b, c, d, e, f, g) = outcomes;
-    for (at, outcome) in [a, b, c, d, e, f, g].into_iter().enumerate() {
-        let kind = outcome.unwrap_err().kind();
-        let expected = matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout);
-        assert!(expected, "call {at}: {kind:?}");
-    }
-    let status = own.runtime.status().await;
-    let status = status.iter().find(|it| it.module == ModuleName::Files).unwrap();
-    assert!(status.health.is_err(), "it says that it cannot serve");
+/// A store on a server that is a process of its own.
+struct Apart {
+    server: ObjectProcess,
+    runtime: Runtime,
 }
 
-async fn works_again(own: &Own, key: &str) {
-    let begun = Instant::now();
-    loop {
-        if let Ok(download) = own.files().get(key).await {
-            assert_eq!(download.bytes().await.unwrap(), b"body");
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+impl Apart {
+    async fn start() -> Self {
+        let program = env!("CARGO_BIN_EXE_stheno-modules-object-server");
+        let server = ObjectProcess::start(program, &[BUCKET]);
+        let mut grant = grant(&server.url(), PREFIX);
+        grant.timeout = ObjectsTimeout::new(TIMEOUT).unwrap();
+        let (clock, _) = Clock::manual();
+        let runtime = crate::runtime(on(grant), clock).await.unwrap();
+        Self { server, runtime }
     }
-    let stored = own.put(NewFile::new("again")).await;
-    assert_eq!(own.files().delete([stored.key]).await.unwrap(), [Ok(())]);
+
+    fn files(&self) -> &Files {
+        self.runtime.files()
+    }
+
+    async fn put(&self, name: &str) -> FileInfo {
+        self.files().put_bytes(NewFile::new(name), b"body").await.unwrap()
+    }
+
+    /// Each call fails, and in time.
+    async fn fails(&self, key: &str) {
+        let files = self.files();
+        let begun = Instant::now();
+        let outcomes = tokio::join!(
+            async { files.put_bytes(NewFile::new("b"), b"b").await.map(drop) },
+            async { files.get(key).await.map(drop) },
+            async { files.stat(key).await.map(drop) },
+            async { files.list("", None, 10).await.map(drop) },
+            async { files.delete([key]).await.map(drop) },
+            async { files.copy(key, None).await.map(drop) },
+            async { files.download_url(key, MINUTE).await.map(drop) },
+        );
+        // None makes a second request after one that failed.
+        assert!(begun.elapsed() < 4 * TIMEOUT, "{:?}", begun.elapsed());
+        let (a, b, c, d, e, f, g) = outcomes;
+        for (at, outcome) in [a, b, c, d, e, f, g].into_iter().enumerate() {
+            let kind = outcome.unwrap_err().kind();
+            assert!(is_of_a_server(kind), "call {at}: {kind:?}");
+        }
+        let status = self.runtime.status().await;
+        let status = status.iter().find(|it| it.module == ModuleName::Files).unwrap();
+        assert!(status.health.is_err(), "it says that it cannot serve");
+    }
+
+    async fn works_again(&self, key: &str) {
+        let begun = Instant::now();
+        loop {
+            if let Ok(download) = self.files().get(key).await {
+                assert_eq!(download.bytes().await.unwrap(), b"body");
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let stored = self.put("again").await;
+        assert_eq!(self.files().delete([stored.key]).await.unwrap(), [Ok(())]);
+    }
+}
+
+fn is_of_a_server(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_server_calls_fail_in_time_until_it_is_back() {
-    let short = |grant: &mut ObjectsGrant| grant.timeout = ObjectsTimeout::new(TIMEOUT).unwrap();
-    let mut own = Own::with(json!({}), short).await;
-    let key = own.put(NewFile::new("a")).await.key;
-    own.server.kill();
-    is_without_a_server(&own, &key).await;
+    let mut apart = Apart::start().await;
+    let key = apart.put("a").await.key;
+    apart.server.kill();
+    apart.fails(&key).await;
     // To make a link to upload needs no server.
-    own.files().upload_url(NewFile::new("later"), MINUTE).await.unwrap();
-    own.server.start_again();
-    works_again(&own, &key).await;
-    own.server.hang();
-    is_without_a_server(&own, &key).await;
-    own.server.go_on();
-    works_again(&own, &key).await;
+    apart.files().upload_url(NewFile::new("later"), MINUTE).await.unwrap();
+    apart.server.start_again();
+    apart.works_again(&key).await;
+    apart.server.hang();
+    apart.fails(&key).await;
+    apart.server.go_on();
+    apart.works_again(&key).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_or_hangs_within_a_body_makes_no_short_file() {
-    let short = |grant: &mut ObjectsGrant| grant.timeout = ObjectsTimeout::new(TIMEOUT).unwrap();
-    let mut own = Own::with(json!({}), short).await;
+    let mut apart = Apart::start().await;
     let body = pattern(64 << 20);
-    let key = own.files().put_bytes(NewFile::new("large"), body).await.unwrap().key;
+    let key = apart.files().put_bytes(NewFile::new("large"), body).await.unwrap().key;
     for dies in [true, false] {
         let (mut send, receive) = tokio::io::duplex(1 << 20);
         let upload = tokio::spawn({
-            let files = own.files().clone();
+            let files = apart.files().clone();
             async move { files.put(NewFile::new("half"), receive).await }
         });
         send.write_all(&pattern(20 << 20)).await.unwrap();
-        let mut download = own.files().get(&key).await.unwrap();
+        let mut download = apart.files().get(&key).await.unwrap();
         let mut begin = vec![0; 1_000];
         download.read_exact(&mut begin).await.unwrap();
         if dies {
-            own.server.kill()
+            apart.server.kill()
         } else {
-            own.server.hang()
+            apart.server.hang()
         }
+        // The upload has all of its body now, and the server not.
         drop(send);
-        let begun = Instant::now();
-        let kind = upload.await.unwrap().unwrap_err().kind();
-        assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout), "{kind:?}");
-        assert!(begun.elapsed() < 6 * TIMEOUT, "{:?}", begun.elapsed());
-        if dies {
-            // One that hangs goes on with what it has begun to send.
-            let read = pin!(download.bytes());
-            let kind = tokio::time::timeout(6 * TIMEOUT, read).await.unwrap().unwrap_err().kind();
-            assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout), "{kind:?}");
-            own.server.start_again();
-        } else {
-            own.server.go_on();
+        let both = tokio::time::timeout(6 * TIMEOUT, async {
+            tokio::join!(async { upload.await.unwrap().map(drop) }, async {
+                download.bytes().await.map(drop)
+            })
+        });
+        let (up, down) = both.await.expect("both end in time");
+        for kind in [up.unwrap_err().kind(), down.unwrap_err().kind()] {
+            assert!(is_of_a_server(kind), "{kind:?}");
         }
-        assert_eq!(own.files().stat(&key).await.unwrap().size, 64 << 20);
-        assert_eq!(own.list().await, std::slice::from_ref(&key));
+        if dies {
+            apart.server.start_again()
+        } else {
+            apart.server.go_on()
+        }
+        assert_eq!(apart.files().stat(&key).await.unwrap().size, 64 << 20);
+        let page = apart.files().list("", None, 10).await.unwrap();
+        assert_eq!(page.files.len(), 1, "{page:?}");
     }
 }

@@ -31,7 +31,7 @@ impl Own {
 
     async fn with(options: Value, change: impl FnOnce(&mut ObjectsGrant)) -> Self {
         let server = ObjectServer::start(&[BUCKET]);
-        let mut grant = grant(&server, PREFIX);
+        let mut grant = grant(&server.url(), PREFIX);
         change(&mut grant);
         let mut provider = on(grant);
         let Value::Object(options) = options else { panic!("options are an object") };
@@ -107,7 +107,7 @@ async fn what_others_put_into_the_bucket_is_no_file_and_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_leaves_no_room_behind_the_prefix_is_refused() {
     let prefix = format!("{}/", "p".repeat(500));
-    let s = on(grant(crate::places::shared(), &prefix));
+    let s = on(grant(&crate::places::shared().url(), &prefix));
     let (clock, _hand) = Clock::manual();
     let runtime = crate::runtime(s, clock).await.unwrap();
     let files = runtime.files();
@@ -130,7 +130,7 @@ async fn a_name_that_leaves_no_room_behind_the_prefix_is_refused() {
 async fn a_body_does_not_enter_the_provider() {
     const SIZE: u64 = 96 << 20;
     let server = ObjectServer::start(&[BUCKET]);
-    let mut provider = on(grant(&server, PREFIX));
+    let mut provider = on(grant(&server.url(), PREFIX));
     provider.limits.memory = MemoryLimit::new(ByteSize::mib(8)).unwrap();
     let own = Own::serve(server, provider).await;
     let stored = own.files().put(NewFile::new("a"), tokio::io::repeat(7).take(SIZE)).await.unwrap();
