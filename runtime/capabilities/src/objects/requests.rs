@@ -129,7 +129,7 @@ impl Binding {
             let _permit = self.turn().await?;
             self.look(&key).await
         };
-        let heads = keys.to_vec().into_iter().map(head);
+        let heads = keys.iter().cloned().map(head);
         Ok(futures_util::stream::iter(heads).buffered(HEADS_AT_ONCE).collect().await)
     }
 
