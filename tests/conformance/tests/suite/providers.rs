@@ -1,7 +1,7 @@
 //! Who keeps the guarantees passes.
 
 use stheno_conformance::{Report, Status};
-use stheno_test_support::RedisServer;
+use stheno_test_support::{ObjectServer, RedisServer};
 
 use crate::{ids, report};
 
@@ -118,6 +118,20 @@ async fn workflows_local_passes_without_a_store_and_leaves_out_to_be_durable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_local_passes_with_nothing_left_out() {
     passes("files-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_s3_passes_with_nothing_left_out() {
+    let server = ObjectServer::start(&["shop"]);
+    let config = format!(
+        "[modules.files]\nresolve = \"files-s3\"\n\
+         grants.objects.default = {{ endpoint = \"{}\", path_style = true, bucket = \"shop\", \
+         prefix = \"files/\", access_key_id = \"{}\", secret_access_key = \"{}\" }}\n",
+        server.url(),
+        ObjectServer::ACCESS_KEY,
+        ObjectServer::SECRET_KEY,
+    );
+    passes("files-s3", &config, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
