@@ -147,9 +147,7 @@ impl Outcome {
                     Answer::Granted(Grant { token: id, fence })
                 }
                 "queued" => Answer::Queued(Queued { ticket: id, next_due_ms: None }),
-                "taken" => {
-                    Answer::Refused(Error::Conflict(format!("the key {detail:?} is taken")))
-                }
+                "taken" => Answer::Refused(Error::Conflict(format!("the key {detail:?} is taken"))),
                 "own" => Answer::Refused(Error::Conflict(format!(
                     "the key {detail:?} is taken, and an owner that holds some of the keys \
                      already does not wait for the others; release those first"

@@ -1,7 +1,7 @@
 //! The calls into the provider.
 //!
 //! Acquiring and releasing are gathered, both in one batch: first all that is let
-//! go, then all that is wanted. Where many instances serve, as many batches are
+//! go, then all that is wanted. Where many instances serve, two batches are
 //! under way, which share out who waits.
 //!
 //! A batch in which a single instance dies is made again one request at a time, so
@@ -22,6 +22,10 @@ use crate::{Error, ErrorKind};
 /// The most requests in one batch, and about the most bytes.
 const BATCH_REQUESTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// The most batches under way where many instances serve: the next is written while the
+/// server has one. With more they only get smaller, and cost the server more for each
+/// request.
+const SIDE_BY_SIDE: usize = 2;
 
 pub(super) struct Calls {
     core: Arc<Core>,
@@ -55,8 +59,11 @@ impl Calls {
         let core = Core::new(provider, clock);
         let limits = core.provider().limits();
         let waiting = limits.queue.get() as usize;
-        let instances =
-            if core.provider().is_single() { 1 } else { limits.instances.get() as usize };
+        let instances = if core.provider().is_single() {
+            1
+        } else {
+            SIDE_BY_SIDE.min(limits.instances.get() as usize)
+        };
         let gathered = Coalescer::side_by_side(Operations(Arc::clone(&core)), waiting, instances);
         Self { core, gathered }
     }
