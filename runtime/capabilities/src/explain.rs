@@ -4,12 +4,10 @@
 //! when a guest asks: an answer here that differed from what happens would be
 //! worse than none. This module says what can be asked, and finds whom to ask.
 
-use std::net::SocketAddr;
-
 use serde::Serialize;
-use stheno_config::{Grants, StoreLabel};
+use stheno_config::{Grants, SocketGrant, StoreLabel};
 
-use crate::{folders, http, objects, redis, sql, store, wasi};
+use crate::{folders, http, objects, redis, sockets, sql, store};
 
 /// Something that a provider may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +52,7 @@ pub enum Question {
         write: bool,
     },
     /// To connect.
-    Socket(SocketAddr),
+    Socket(SocketGrant),
     /// To make a statement.
     Sql {
         /// The binding's label.
@@ -97,7 +95,7 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
         .chain(said("http", http::powers(grants)))
         .chain(said("objects", objects::powers(grants)))
         .chain(said("redis", redis::powers(grants)))
-        .chain(said("sockets", wasi::powers(grants)))
+        .chain(said("sockets", sockets::powers(grants)))
         .chain(said("sql", sql::powers(grants)))
         .chain(said("store", store::powers(grants)))
         .collect()
@@ -112,7 +110,7 @@ pub fn rule(grants: &Grants, question: &Question) -> Ruling {
         Question::Object { label, key, public } => objects::rule(grants, label, key, *public),
         Question::Redis { label, command } => redis::rule(grants, label, command),
         Question::File { path, write } => folders::rule(grants, path, *write),
-        Question::Socket(address) => wasi::rule(grants, *address),
+        Question::Socket(to) => sockets::rule(grants, to),
         Question::Sql { label, statement } => sql::rule(grants, label, statement),
         Question::Store { label } => store::rule(grants, label),
     }

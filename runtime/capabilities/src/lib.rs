@@ -17,7 +17,8 @@
 //! | `redis` | `stheno:redis` | no: `grants.redis` |
 //! | `sql` | `stheno:sql` | no: `grants.sql` |
 //! | `objects` | `stheno:objects` | no: `grants.objects` |
-//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
+//! | `sockets` | `wasi:sockets` | no: `grants.sockets` |
+//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem` | yes, with nothing in them: no environment, no arguments, no folder |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
 //! imports the operator did not grant before any of its code runs, and each
@@ -32,6 +33,7 @@
 //! assert!(line.contains("sockets ="));
 //! ```
 
+mod address;
 mod audit;
 pub mod clock;
 mod explain;
@@ -42,6 +44,7 @@ mod metered;
 mod objects;
 mod quota;
 mod redis;
+mod sockets;
 mod sql;
 mod store;
 mod streams;
@@ -180,6 +183,7 @@ pub struct Capabilities {
     /// As `stores`, for buckets.
     objects: Vec<Arc<objects::Binding>>,
     http: http::Instance,
+    sockets: sockets::Instance,
 }
 
 impl Capabilities {
@@ -189,7 +193,7 @@ impl Capabilities {
     ///
     /// When a granted folder cannot be opened.
     pub fn new(shared: Arc<Shared>) -> Result<Self, wasi::FolderError> {
-        let wasi = wasi::context(&shared)?;
+        let (wasi, sockets) = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
@@ -203,6 +207,7 @@ impl Capabilities {
             sql,
             objects: Vec::new(),
             http,
+            sockets,
         })
     }
 
@@ -308,6 +313,13 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    // In place of that of WASI, which looks up any name or none.
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::add_to_linker::<T, HasSelf<Capabilities>>(
+        linker,
+        capabilities,
+    )?;
+    linker.allow_shadowing(false);
     host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;

@@ -110,6 +110,7 @@ mod secret;
 mod server;
 mod several;
 mod size;
+mod sockets;
 mod source;
 mod sql;
 mod sql_url;
@@ -120,10 +121,7 @@ pub use bounded::OutOfRange;
 pub use config::Config;
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Problem};
-pub use grants::{
-    DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError, SocketGrant,
-    SocketGrantError,
-};
+pub use grants::{DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError};
 pub use http::{
     DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout,
     HttpGrant, HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod,
@@ -161,6 +159,7 @@ pub use several::{
     Providers, ProvidersError, Routes,
 };
 pub use size::ByteSize;
+pub use sockets::{SocketGrant, SocketGrantError};
 pub use sql::{
     SqlByteRate, SqlConnections, SqlGrant, SqlGrants, SqlInFlight, SqlMaxBytes, SqlMaxRows,
     SqlMaxStatement, SqlName, SqlNameError, SqlOperations, SqlStatementTimeout, SqlTransactions,

@@ -105,7 +105,7 @@ fn every_documented_key_is_read() {
             (PathBuf::from("/srv"), "/srv", FolderMode::ReadWrite),
         ]
     );
-    let sockets: Vec<_> = cache.grants.sockets().iter().map(|s| s.address().to_string()).collect();
+    let sockets: Vec<_> = cache.grants.sockets().iter().map(ToString::to_string).collect();
     assert_eq!(sockets, ["127.0.0.1:6379", "[::1]:6379"]);
 
     let [wide, address, private] = cache.grants.http() else { panic!("three grants of HTTP") };

@@ -16,10 +16,9 @@
 //! # Bodies
 //!
 //! Both ways a body is a handle. One that is written ([`upload`]) is held in
-//! parts ([`part`]), of which two are on their way while the third is filled, all
-//! on the provider's account of host bytes; it becomes visible with its last
-//! byte, and otherwise its parts are removed. One that is read ([`download`]) is
-//! held piece by piece, as it comes.
+//! parts ([`part`]), two at most at the same time, on the provider's account of host
+//! bytes; it becomes visible with its last byte, and otherwise its parts are removed.
+//! One that is read ([`download`]) is held piece by piece, as it comes.
 //!
 //! # Parts
 //!

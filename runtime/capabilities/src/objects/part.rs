@@ -1,14 +1,14 @@
 //! A part of a body, in memory.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aws_smithy_types::body::SdkBody;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use memmap2::MmapMut;
 use stheno_config::ObjectsMaxSize;
 use stheno_contracts::Error;
 
@@ -18,8 +18,6 @@ use crate::streams::Held;
 /// The least that S3 takes as a part that is not the last, and the most parts.
 const PART_BYTES: u64 = 5 << 20;
 const MOST_PARTS: u64 = 10_000;
-/// Pieces that are smaller are put together: each costs a little by itself.
-const PIECE_BYTES: usize = 64 << 10;
 
 /// How large the parts are, so that the largest body has not too many. All of
 /// one body are alike, which some servers want.
@@ -29,19 +27,23 @@ pub(super) fn part_bytes(most: ObjectsMaxSize) -> usize {
 }
 
 /// A part that is being filled, on the account of a provider.
+///
+/// It is a map of its own: its pages come as they are written to, and go back to the
+/// system with the part. From the allocator they would not: parts of a few bodies, or
+/// bodies that were kept as the chunks in which they came, cost the process twice what
+/// is held of them.
 pub(super) struct Filling {
     size: usize,
     account: HostBytes,
     held: Held,
-    pieces: Vec<Bytes>,
-    small: BytesMut,
+    map: Option<MmapMut>,
     bytes: usize,
 }
 
 impl Filling {
     pub(super) fn new(size: usize, account: HostBytes) -> Self {
         let held = account.hold();
-        Self { size, account, held, pieces: Vec::new(), small: BytesMut::new(), bytes: 0 }
+        Self { size, account, held, map: None, bytes: 0 }
     }
 
     /// How much still fits.
@@ -54,63 +56,56 @@ impl Filling {
     }
 
     /// Adds what fits, or nothing if the account would be overdrawn.
-    pub(super) fn add(&mut self, bytes: &Bytes) -> Result<(), Error> {
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let full = |_| Error::Unavailable("the system has no memory for a part".into());
+        let map = match self.map.take() {
+            Some(map) => map,
+            None => MmapMut::map_anon(self.size).map_err(full)?,
+        };
+        let map = self.map.insert(map);
+        let end = self.bytes.saturating_add(bytes.len());
+        let room = map.get_mut(self.bytes..end);
+        let room = room.ok_or_else(|| Error::Internal("a part is longer than it may be".into()))?;
         self.held.grow(bytes.len() as u64)?;
-        self.bytes += bytes.len();
-        if bytes.len() < PIECE_BYTES {
-            self.small.extend_from_slice(bytes);
-            if self.small.len() >= PIECE_BYTES {
-                self.pieces.push(self.small.split().freeze());
-            }
-        } else {
-            if !self.small.is_empty() {
-                self.pieces.push(self.small.split().freeze());
-            }
-            self.pieces.push(bytes.clone());
-        }
+        room.copy_from_slice(bytes);
+        self.bytes = end;
         Ok(())
     }
 
     /// Takes the part out, whole as it is, and begins the next one.
     pub(super) fn part(&mut self) -> Part {
-        if !self.small.is_empty() {
-            self.pieces.push(self.small.split().freeze());
-        }
         let held = std::mem::replace(&mut self.held, self.account.hold());
-        let bytes = std::mem::take(&mut self.bytes) as u64;
-        Part { pieces: std::mem::take(&mut self.pieces), bytes, held: Arc::new(held) }
+        let filled = std::mem::take(&mut self.bytes);
+        let bytes = match self.map.take() {
+            Some(map) => Bytes::from_owner(map).slice(..filled),
+            None => Bytes::new(),
+        };
+        Part { bytes, _held: Arc::new(held) }
     }
 }
 
 /// A part that is ready to be sent, as often as need be.
+#[derive(Clone)]
 pub(super) struct Part {
-    pieces: Vec<Bytes>,
-    bytes: u64,
-    held: Arc<Held>,
+    bytes: Bytes,
+    _held: Arc<Held>,
 }
 
 impl Part {
     pub(super) fn content_length(&self) -> i64 {
-        i64::try_from(self.bytes).unwrap_or(i64::MAX)
+        i64::try_from(self.bytes.len()).unwrap_or(i64::MAX)
     }
 
     /// The body of a request. It holds what it was made of.
     pub(super) fn body(self) -> SdkBody {
-        let Self { pieces, bytes, held } = self;
-        SdkBody::retryable(move || {
-            let pieces = pieces.iter().cloned().collect();
-            SdkBody::from_body_1_x(Pieces { pieces, bytes, _held: Arc::clone(&held) })
-        })
+        SdkBody::retryable(move || SdkBody::from_body_1_x(Whole(Some(self.clone()))))
     }
 }
 
-struct Pieces {
-    pieces: VecDeque<Bytes>,
-    bytes: u64,
-    _held: Arc<Held>,
-}
+/// As a stream, so that the SDK does not read it once more to sign it.
+struct Whole(Option<Part>);
 
-impl http_body::Body for Pieces {
+impl http_body::Body for Whole {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -118,17 +113,15 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.pieces.pop_front();
-        self.bytes -= next.as_ref().map_or(0, |next| next.len() as u64);
-        Poll::Ready(next.map(|next| Ok(Frame::data(next))))
+        Poll::Ready(self.0.take().map(|part| Ok(Frame::data(part.bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
+        self.0.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes)
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |part| part.bytes.len() as u64))
     }
 }
 
@@ -154,16 +147,16 @@ mod tests {
     fn a_part_is_on_the_account_until_its_last_body_is_gone() {
         let account = HostBytes::new(100);
         let mut filling = Filling::new(80, account.clone());
-        filling.add(&Bytes::from(vec![0; 80])).unwrap();
+        filling.add(&[0; 80]).unwrap();
         let body = filling.part().body();
         let again = body.try_clone().unwrap();
-        assert!(filling.add(&Bytes::from(vec![0; 80])).is_err());
+        assert!(filling.add(&[0; 80]).is_err());
         assert_eq!((account.used(), filling.room()), (80, 80));
         drop(body);
         assert_eq!(account.used(), 80);
         drop(again);
         assert_eq!(account.used(), 0);
-        filling.add(&Bytes::from(vec![0; 80])).unwrap();
+        filling.add(&[0; 80]).unwrap();
     }
 
     proptest! {
@@ -171,12 +164,12 @@ mod tests {
         fn a_part_is_what_was_put_into_it(
             sizes in proptest::collection::vec(0_usize..200_000, 0..12)
         ) {
-            let mut filling = Filling::new(usize::MAX, HostBytes::new(u64::MAX));
+            let mut filling = Filling::new(4 << 20, HostBytes::new(u64::MAX));
             let mut whole = Vec::new();
             for (at, size) in sizes.into_iter().enumerate() {
                 let piece = vec![at as u8; size];
                 whole.extend_from_slice(&piece);
-                filling.add(&Bytes::from(piece)).unwrap();
+                filling.add(&piece).unwrap();
             }
             let part = filling.part();
             prop_assert_eq!(part.content_length(), whole.len() as i64);

@@ -25,8 +25,8 @@ use super::key::Key;
 use super::part::{Filling, Part, part_bytes};
 use crate::HostBytes;
 
-/// How many parts of one body are sent at the same time, while the next one is
-/// filled.
+/// How many parts of one body are held: on their way, or being filled. The network is
+/// slower than who fills them, so mostly two are on their way.
 const AT_ONCE: usize = 2;
 /// How often it is tried to remove the parts of a body that came to nothing.
 const REMOVALS: u32 = 3;
@@ -78,7 +78,7 @@ impl Upload {
         Self { target, filling, size: 0, parts: None, failed: false }
     }
 
-    async fn take(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let most = self.target.binding.grant.max_object_size;
         self.size = self.size.saturating_add(bytes.len() as u64);
         if self.size > most.get().as_u64() {
@@ -86,9 +86,10 @@ impl Upload {
                 "the body has more bytes than max_object_size = \"{most}\" of the binding"
             )));
         }
-        let mut rest = bytes::Bytes::from(bytes);
+        let mut rest = bytes;
         while !rest.is_empty() {
-            let next = rest.split_to(rest.len().min(self.filling.room()));
+            let (next, after) = rest.split_at(rest.len().min(self.filling.room()));
+            rest = after;
             self.hold(next).await?;
             if self.filling.room() == 0 {
                 self.send().await?;
@@ -97,11 +98,19 @@ impl Upload {
         Ok(())
     }
 
-    /// Adds to the part that is being filled. If the provider's account is empty,
-    /// it first waits for parts that are on their way.
-    async fn hold(&mut self, bytes: bytes::Bytes) -> Result<(), Error> {
+    /// Adds to the part that is being filled. It first waits for parts that are on
+    /// their way, where those are all that may be held or the provider's account is
+    /// empty.
+    async fn hold(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(parts) = &mut self.parts
+            && self.filling.is_empty()
+        {
+            while parts.sending.len() >= AT_ONCE {
+                parts.one_sent().await?;
+            }
+        }
         loop {
-            let Err(error) = self.filling.add(&bytes) else { return Ok(()) };
+            let Err(error) = self.filling.add(bytes) else { return Ok(()) };
             match &mut self.parts {
                 Some(parts) if !parts.sending.is_empty() => parts.one_sent().await?,
                 _ => return Err(error),
@@ -115,9 +124,6 @@ impl Upload {
             Some(parts) => parts,
             parts => parts.insert(Parts::begin(self.target.clone()).await?),
         };
-        while parts.sending.len() >= AT_ONCE {
-            parts.one_sent().await?;
-        }
         parts.send(self.filling.part());
         Ok(())
     }
@@ -147,7 +153,7 @@ impl Sink for Upload {
             }
             // Also if the caller goes away in the middle.
             self.failed = true;
-            self.take(bytes).await?;
+            self.take(&bytes).await?;
             self.failed = false;
             Ok(())
         })

@@ -24,3 +24,28 @@ fn credentials_are_taken_from_the_environment_where_the_grant_says_so() {
     assert_eq!(up(ObjectServer::SECRET_KEY).called(&["cache.get", "put:k|body"]), "put");
     assert_eq!(server.body("shop", "own/k").as_deref(), Some(&b"body"[..]));
 }
+
+#[test]
+fn no_line_of_the_log_has_a_secret_or_a_token_of_a_bucket() {
+    const SESSION: &str = "t0ken-0f-a-sess1on";
+    let server = ObjectServer::start(&["shop"]);
+    let config = folder(&format!(
+        "[modules.cache]\nresolve = \"{}\"\ngrants.objects.default = {{ bucket = \"shop\", prefix = \
+         \"own/\", endpoint = \"{}\", path_style = true, access_key_id = \"{}\", secret_access_key = \
+         \"{}\", session_token = \"{SESSION}\" }}\n",
+        guest("objects-cache").display(),
+        server.url(),
+        ObjectServer::ACCESS_KEY,
+        ObjectServer::SECRET_KEY,
+    ));
+    let mut command = stheno();
+    let all = "info,aws_config=trace,aws_sdk_s3=trace,aws_sigv4=trace,aws_smithy_runtime=trace";
+    command.current_dir(&config).env("RUST_LOG", all);
+    let mut up = Up::of(&mut command, &[]);
+    assert_eq!(up.called(&["cache.get", "put:k|body"]), "put");
+    assert!(up.called(&["cache.get", "getlink:k"]).contains(SESSION));
+    up.signal("TERM");
+    assert_eq!(up.wait().code(), Some(0));
+    assert!(up.log.contains("transmitting request"), "{}", up.log);
+    assert!(!up.log.contains(ObjectServer::SECRET_KEY) && !up.log.contains(SESSION), "{}", up.log);
+}

@@ -235,8 +235,16 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
             &[("another folder is granted at this guest path already", "guest path of its own")],
         ),
         (
-            "[modules.cache.grants]\nsockets = [«\"redis:6379\"]",
-            &[("IP:PORT", "write the address and not a name")],
+            "[modules.cache.grants]\nsockets = [«\"127.1:6379\"]",
+            &[("ends in a number", "write a name or an address, and a port")],
+        ),
+        (
+            "[modules.cache.grants]\nsockets = [{ to = \"10.0.0.1:1\", private = «true }]",
+            &[("this is an address", "leave it out")],
+        ),
+        (
+            "[modules.cache.grants]\nsockets = [«{ private = true }]",
+            &[("the grant has no `to`", "write { to = ")],
         ),
         (
             "[modules.cache.grants]\nsockets = [\"10.0.0.1:1\", «\"10.0.0.1\"]",

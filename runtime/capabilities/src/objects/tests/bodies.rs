@@ -43,7 +43,7 @@ async fn a_body_of_several_parts_is_whole_however_it_is_cut() {
         let account = account();
         let mut upload = binding.create("k", plain(), Existing::Replace, &account).await.unwrap();
         write(&mut upload, &body, chunk).await.unwrap();
-        assert!(account.used() <= 3 * PART as u64);
+        assert!(account.used() <= 2 * PART as u64);
         Box::new(upload).finish().await.unwrap();
         assert_eq!(account.used(), 0);
         let (info, _, read) = get(&binding, "k", None).await.unwrap();
