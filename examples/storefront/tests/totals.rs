@@ -312,7 +312,7 @@ async fn a_day_on_servers_comes_to_the_same_by_config_alone() {
         assert_eq!(report.mismatches(), Vec::<String>::new());
         found.push(report.found);
     }
-    assert_eq!(found, [day.clone(), day.clone()]);
+    assert_eq!(found, [day, day]);
     // Each invoice is an object, and prices are on the server.
     let invoices = objects.keys("shop").into_iter().filter(|key| key.starts_with("files/"));
     assert_eq!(invoices.count() as u64, day.invoices);
