@@ -20,6 +20,7 @@ const SETS: &[(&str, &[&str])] = &[
     ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
     ("REDIS", &["cache-redis", "locking-redis"]),
     ("OBJECTS", &["files-s3"]),
+    ("POSTGRES", &["locking-postgres"]),
 ];
 
 fn main() {

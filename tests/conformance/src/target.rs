@@ -105,6 +105,7 @@ impl Target {
                 instances: "one",
                 features: Vec::new(),
             },
+            elsewhere: None,
         };
         target.described().await
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stheno_conformance::{Report, Status, Target};
-use stheno_test_support::{ObjectServer, RedisServer};
+use stheno_test_support::{ObjectServer, PostgresServer, RedisServer};
 
 use crate::{ids, report};
 
@@ -87,6 +87,26 @@ async fn locking_redis_passes_with_nothing_left_out() {
     let setup = crate::Setup::new(&config);
     let target = Target::clone(&*setup.built_in("locking-redis").await);
     let target = Arc::new(target.with_time_elsewhere(move |time| server.pass(time)));
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_postgres_passes_with_nothing_left_out_on_the_servers_clock() {
+    let server = PostgresServer::start();
+    server.take_clock();
+    server.make_schema("shop");
+    server.pass("shop", 0);
+    let config = format!(
+        "[modules.locking]\nresolve = \"locking-postgres\"\n\
+         grants.sql.default = {{ url = \"{}?sslmode=disable\", schema = \"shop\" }}\n",
+        server.url_of("shop")
+    );
+    let target = crate::Setup::new(&config).built_in("locking-postgres").await;
+    let passes = move |time: std::time::Duration| {
+        server.pass("shop", u64::try_from(time.as_millis()).unwrap());
+    };
+    let target = Arc::new(Target::clone(&target).with_time_elsewhere(passes));
     let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
     all_passed(&report, &[]);
 }

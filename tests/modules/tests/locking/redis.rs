@@ -13,18 +13,21 @@ use stheno::{Error, ErrorKind, Lease, Locking, Runtime};
 use stheno_test_support::{RedisServer, guest};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::{TTL, assert_kind, local};
+use crate::{LOCKING_REDIS, TTL, assert_kind, local};
 
 pub(crate) fn grant(server: &RedisServer, prefix: &str) -> RedisGrant {
     let url = RedisUrl::new(&server.url()).unwrap();
     RedisGrant::new(url, RedisPrefix::new(prefix).unwrap())
 }
 
-/// The built-in provider with this grant.
-pub(crate) fn provider(grant: RedisGrant) -> ProviderConfig {
-    let resolve = Resolve::parse("locking-redis", Path::new("")).unwrap();
-    let mut provider = ProviderConfig::new(resolve);
+pub(crate) fn grant_to(provider: &mut ProviderConfig, grant: RedisGrant) {
     provider.grants.add_redis(StoreLabel::new("default").unwrap(), grant);
+}
+
+/// The built-in provider with this grant.
+fn provider(grant: RedisGrant) -> ProviderConfig {
+    let mut provider = LOCKING_REDIS.config();
+    grant_to(&mut provider, grant);
     provider
 }
 
