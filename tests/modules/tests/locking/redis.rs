@@ -1,6 +1,5 @@
 //! What is particular to locks that are on a Redis server.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
