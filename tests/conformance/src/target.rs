@@ -105,7 +105,6 @@ impl Target {
                 instances: "one",
                 features: Vec::new(),
             },
-            elsewhere: None,
         };
         target.described().await
     }
