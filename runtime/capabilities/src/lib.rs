@@ -76,7 +76,7 @@ pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};
 pub use objects::Objects;
-pub use redis::{Redis, acl_line};
+pub use redis::{Redis, ServerSide, acl_line, server_side};
 pub use sql::{Sql, role_lines};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;

@@ -89,6 +89,12 @@ impl Statement {
     pub fn ints(self, numbers: impl IntoIterator<Item = i64>) -> Self {
         self.value(Value::Ints(numbers.into_iter().map(Some).collect()))
     }
+
+    /// Adds an array of whole numbers, or nulls.
+    #[must_use]
+    pub fn maybe_ints(self, numbers: impl IntoIterator<Item = Option<i64>>) -> Self {
+        self.value(Value::Ints(numbers.into_iter().collect()))
+    }
 }
 
 /// The rows that a statement returned.

@@ -1,6 +1,7 @@
 //! The component under test.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stheno::ProviderInfo;
 use stheno::config::{
@@ -22,7 +23,11 @@ pub struct Target {
     /// Whether the config says what it is granted.
     granted: bool,
     info: ProviderInfo,
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
+
+/// Has time pass where a provider's time is not the host's.
+pub(crate) type Elsewhere = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Why a component cannot be tested.
 #[derive(Debug, thiserror::Error)]
@@ -93,14 +98,24 @@ impl Target {
             config,
             imports: seen.imports.into_iter().map(|import| import.name).collect(),
             granted,
+            elsewhere: None,
             info: ProviderInfo {
                 name: seen.file,
                 version: String::new(),
                 instances: "one",
                 features: Vec::new(),
             },
+            elsewhere: None,
         };
         target.described().await
+    }
+
+    /// For a provider that goes by the time of a server: `pass` is to move that on
+    /// whenever a case moves on the clock of the host, and just before it. The server
+    /// stands still otherwise, as that clock does.
+    #[must_use]
+    pub fn with_time_elsewhere(self, pass: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self { elsewhere: Some(Arc::new(pass)), ..self }
     }
 
     /// Starts it as each case will, since features may depend on what is granted.

@@ -63,7 +63,11 @@ impl Trial {
     }
 
     pub(crate) fn pass(&self, millis: u64) {
-        self.hand.advance(Duration::from_millis(millis));
+        let time = Duration::from_millis(millis);
+        if let Some(elsewhere) = &self.target.elsewhere {
+            elsewhere(time);
+        }
+        self.hand.advance(time);
     }
 
     pub(crate) fn own(&self, name: &str) -> String {

@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
+mod clock;
 mod guests;
 mod object_process;
 mod objects;
@@ -13,6 +14,7 @@ mod postgres;
 mod process;
 mod redis;
 
+pub use clock::ServerClock;
 pub use guests::{compile_cache, guest, guest_bytes};
 pub use object_process::ObjectProcess;
 pub use objects::ObjectServer;

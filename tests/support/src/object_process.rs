@@ -24,8 +24,8 @@ struct Running {
 }
 
 impl ObjectProcess {
-    /// Starts a program that calls [`ObjectServer::serve`](crate::ObjectServer::serve)
-    /// with its two arguments.
+    /// Starts a program that calls
+    /// [`ObjectServer::serve_as_told`](crate::ObjectServer::serve_as_told).
     ///
     /// # Panics
     ///

@@ -1,11 +1,14 @@
 //! A real S3 server, started by the test that needs it.
 
+mod store;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,6 +23,8 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+
+use store::{Held, Store};
 
 /// A server (the crate `s3s-fs`) on a free port of this machine, with its buckets
 /// in a temporary folder. It checks signatures. It ends when this is dropped.
@@ -38,6 +43,7 @@ struct State {
     seen: Mutex<Vec<String>>,
     faults: Mutex<Vec<Fault>>,
     hung: watch::Sender<bool>,
+    held: Held,
 }
 
 /// An answer in place of the server's own.
@@ -77,7 +83,8 @@ impl ObjectServer {
     /// When it runs, or does not start.
     pub fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs already");
-        let service = Watched { inner: service(self.folder.path()), state: self.state.clone() };
+        let inner = service(self.folder.path(), &self.state);
+        let service = Watched { inner, state: self.state.clone() };
         let runtime = runtime();
         let listener = listen(&runtime, self.port);
         self.port = port(&listener);
@@ -85,14 +92,26 @@ impl ObjectServer {
         self.running = Some(runtime);
     }
 
-    /// Serves the buckets in a folder on this port, 0 being any, and says on standard
-    /// output which it took. Does not return: for a process of its own.
+    /// What a program does that [`ObjectProcess`](crate::ObjectProcess) starts: serves
+    /// the buckets in a folder, its first argument, on a port, its second (0 is any),
+    /// and says on standard output which it took.
     ///
     /// # Panics
     ///
     /// When it does not start.
-    pub fn serve(folder: &Path, at: u16) -> ! {
-        let service = Watched { inner: service(folder), state: Arc::default() };
+    pub fn serve_as_told() -> ! {
+        let mut arguments = std::env::args_os().skip(1);
+        let (folder, port) = (arguments.next(), arguments.next());
+        let port = port.and_then(|port| port.to_str()?.parse().ok());
+        let (Some(folder), Some(port)) = (folder, port) else {
+            panic!("write the folder of the buckets and a port; 0 is any");
+        };
+        Self::serve(Path::new(&folder), port)
+    }
+
+    fn serve(folder: &Path, at: u16) -> ! {
+        let state = Arc::default();
+        let service = Watched { inner: service(folder, &state), state };
         let runtime = runtime();
         let listener = listen(&runtime, at);
         println!("{}", port(&listener));
@@ -131,6 +150,12 @@ impl ObjectServer {
         self.state.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
     }
 
+    /// From now on refuses to remove this object, as the policy of a bucket may.
+    pub fn hold(&self, bucket: &str, key: &str) {
+        let mut held = self.state.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert((bucket.to_owned(), key.to_owned()));
+    }
+
     /// What a client is told as its endpoint.
     #[must_use]
     pub fn url(&self) -> String {
@@ -158,6 +183,19 @@ impl ObjectServer {
     #[must_use]
     pub fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         std::fs::read(self.folder.path().join(bucket).join(key)).ok()
+    }
+
+    /// Makes an object as old as if it had been stored so long ago.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such object.
+    pub fn age(&self, bucket: &str, key: &str, by: Duration) {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(self.folder.path().join(bucket).join(key))
+            .expect("the object is there");
+        file.set_modified(SystemTime::now() - by).expect("its time can be set");
     }
 
     /// All keys of a bucket, sorted, past the interface.
@@ -195,9 +233,9 @@ impl Drop for ObjectServer {
     }
 }
 
-fn service(folder: &Path) -> S3Service {
+fn service(folder: &Path, state: &State) -> S3Service {
     let files = FileSystem::new(folder).expect("the folder can be used");
-    let mut service = S3ServiceBuilder::new(files);
+    let mut service = S3ServiceBuilder::new(Store::new(files, Arc::clone(&state.held)));
     let (id, secret) = (ObjectServer::ACCESS_KEY, ObjectServer::SECRET_KEY);
     service.set_auth(SimpleAuth::from_single(id, secret));
     service.build()

@@ -234,6 +234,40 @@ impl PostgresServer {
         self.make(&format!("CREATE ROLE {name} LOGIN; CREATE SCHEMA {name} AUTHORIZATION {name}"));
     }
 
+    /// Puts the server's clock, as far as it is asked in one of the schemas named here,
+    /// into the hand of the test: there it stands still. It is `clock_timestamp` that
+    /// is another function then, which the server knows by its own code as long as a
+    /// plan does not put the text of the new one in its place; so that is all it is.
+    ///
+    /// # Panics
+    ///
+    /// As [`PostgresServer::ask`].
+    pub fn take_clock(&self) {
+        self.make(
+            "CREATE TABLE public.clocks (schema text PRIMARY KEY, at timestamptz NOT NULL);
+             CREATE FUNCTION pg_catalog.time_in_hand() RETURNS timestamptz
+               LANGUAGE sql VOLATILE SECURITY DEFINER AS
+               'SELECT coalesce((SELECT at FROM public.clocks WHERE schema = current_schema()),
+                                statement_timestamp())';
+             CREATE OR REPLACE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz
+               LANGUAGE sql VOLATILE AS 'SELECT pg_catalog.time_in_hand()'",
+        );
+    }
+
+    /// Has time pass in a schema, after [`PostgresServer::take_clock`]. With the first
+    /// call it stands still there.
+    ///
+    /// # Panics
+    ///
+    /// As [`PostgresServer::ask`].
+    pub fn pass(&self, schema: &str, millis: u64) {
+        self.make(&format!(
+            "INSERT INTO public.clocks VALUES
+               ('{schema}', date_trunc('milliseconds', statement_timestamp()))
+             ON CONFLICT (schema) DO UPDATE SET at = clocks.at + {millis} * interval '1 ms'"
+        ));
+    }
+
     /// Kills it, as a machine that fails does.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
@@ -322,6 +356,24 @@ fn succeed(command: &mut Command) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_in_hand_stands_still_in_its_schema_and_goes_on_elsewhere() {
+        let server = PostgresServer::start();
+        server.take_clock();
+        server.make_schema("shop");
+        server.pass("shop", 7);
+        let now = |schema| {
+            let clock = format!("SET search_path = {schema}; SELECT clock_timestamp()");
+            server.ask(&format!("{clock}::timestamptz(3)"))
+        };
+        let first = now("shop");
+        assert_ne!(now("public"), first);
+        assert_eq!(now("shop"), first);
+        server.pass("shop", 86_400_000);
+        let passed = format!("SELECT '{}'::timestamptz - '{first}'", now("shop"));
+        assert_eq!(server.ask(&passed), "1 day");
+    }
 
     #[test]
     fn a_server_is_there_goes_and_comes_again_with_its_data() {

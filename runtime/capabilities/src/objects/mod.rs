@@ -125,6 +125,14 @@ impl HostBinding for Capabilities {
         Ok(self.bucket(&binding)?.head(&key).await?)
     }
 
+    async fn head_many(
+        &mut self,
+        binding: Resource<Handle>,
+        keys: Vec<String>,
+    ) -> Result<Vec<Result<Info, Error>>, HostError> {
+        Ok(self.bucket(&binding)?.head_many(&keys).await?)
+    }
+
     async fn list(
         &mut self,
         binding: Resource<Handle>,

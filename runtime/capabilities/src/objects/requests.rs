@@ -8,6 +8,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, MetadataDirective, Object, ObjectIdentifier};
+use futures_util::StreamExt as _;
 use stheno_config::format_duration;
 use stheno_contracts::Error;
 use stheno_contracts::body::{Reader, Sink};
@@ -26,6 +27,8 @@ const CHUNK_BYTES: usize = 256 << 10;
 const LAST_BYTE: u64 = i64::MAX.unsigned_abs();
 /// The most keys of one request.
 const KEYS: usize = 1_000;
+/// How many objects are asked about at the same time.
+const HEADS_AT_ONCE: usize = 32;
 
 /// An open object.
 pub(super) struct Got {
@@ -112,6 +115,25 @@ impl Binding {
     pub(super) async fn head(&self, key: &str) -> Result<Info, Error> {
         let key = self.key("key", key)?;
         let _permit = self.begin()?;
+        self.look(&key).await
+    }
+
+    /// Describes objects.
+    pub(super) async fn head_many(
+        &self,
+        keys: &[String],
+    ) -> Result<Vec<Result<Info, Error>>, Error> {
+        self.admitted(at_most(keys))?;
+        let head = |key: String| async move {
+            let key = self.key("key", &key)?;
+            let _permit = self.turn().await?;
+            self.look(&key).await
+        };
+        let heads = keys.iter().cloned().map(head);
+        Ok(futures_util::stream::iter(heads).buffered(HEADS_AT_ONCE).collect().await)
+    }
+
+    async fn look(&self, key: &Key) -> Result<Info, Error> {
         let client = self.client().await?;
         let request = client.head_object().bucket(self.bucket()).key(key.whole());
         let answer = self.within(key.own(), request.send()).await?;
@@ -209,10 +231,7 @@ impl Binding {
 
     /// Removes objects.
     pub(super) async fn delete(&self, keys: &[String]) -> Result<Vec<Result<(), Error>>, Error> {
-        if keys.len() > KEYS {
-            let text = format!("keys has {} keys, at most {KEYS}", keys.len());
-            return self.admitted(Err(Error::InvalidArgument(text)));
-        }
+        self.admitted(at_most(keys))?;
         let keys: Vec<_> = keys.iter().map(|key| self.key("key", key)).collect();
         let named: Result<Vec<_>, _> = keys
             .iter()
@@ -297,6 +316,13 @@ impl Binding {
         }
         PresigningConfig::expires_in(expiry).map_err(|_| wrong())
     }
+}
+
+fn at_most(keys: &[String]) -> Result<(), Error> {
+    if keys.len() <= KEYS {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument(format!("keys has {} keys, at most {KEYS}", keys.len())))
 }
 
 /// The header that asks for a part.

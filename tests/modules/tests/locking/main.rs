@@ -11,6 +11,8 @@
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module locking_local, LOCKING_LOCAL, $($property),* }
+        for_every_provider! { @module locking_redis, LOCKING_REDIS, $($property),* }
+        for_every_provider! { @module locking_postgres, LOCKING_POSTGRES, $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -30,20 +32,24 @@ macro_rules! for_every_provider {
 mod arguments;
 mod callers;
 mod execute;
+mod histories;
 mod keys;
 mod leases;
 mod options;
 mod owners;
+mod postgres;
 mod queue;
+mod redis;
 mod restart;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use stheno::config::{CompileCache, Config, ConfigError, ModuleName, ProviderConfig, Resolve};
 use stheno::{Clock, Error, ErrorKind, Lease, Locking, ManualClock, Runtime};
-use stheno_test_support::{compile_cache, guest};
+use stheno_test_support::{RedisServer, compile_cache, guest};
 use tokio::task::JoinHandle;
 
 /// So long a property may wait in real time.
@@ -53,9 +59,39 @@ const TTL: Duration = Duration::from_secs(30);
 /// A provider of locks.
 struct Provider {
     name: &'static str,
+    keeps: Keeps,
 }
 
-static LOCKING_LOCAL: Provider = Provider { name: "locking-local" };
+/// Where a provider keeps its locks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    InMemory,
+    /// On a Redis server, by whose time they end.
+    OnRedis,
+    /// In a PostgreSQL database, by whose time they end.
+    OnPostgres,
+}
+
+static LOCKING_LOCAL: Provider = Provider { name: "locking-local", keeps: Keeps::InMemory };
+static LOCKING_REDIS: Provider = Provider { name: "locking-redis", keeps: Keeps::OnRedis };
+static LOCKING_POSTGRES: Provider = Provider { name: "locking-postgres", keeps: Keeps::OnPostgres };
+
+/// A server that nobody else uses, whose time stands still.
+#[derive(Clone)]
+enum Elsewhere {
+    Redis(Arc<RedisServer>),
+    Postgres(postgres::Schema),
+}
+
+impl Provider {
+    /// It, with nothing granted. The release knows the script of the one on Redis.
+    fn config(&self) -> ProviderConfig {
+        ProviderConfig::new(match self.keeps {
+            Keeps::OnRedis => Resolve::parse(self.name, Path::new("")).unwrap(),
+            _ => Resolve::File(guest(self.name)),
+        })
+    }
+}
 
 /// Locks that nobody else uses, on a clock that stands still.
 #[derive(Clone)]
@@ -64,6 +100,7 @@ struct Subject {
     runtime: Runtime,
     locking: Locking,
     clock: ManualClock,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Subject {
@@ -75,24 +112,52 @@ impl Subject {
         provider: &'static Provider,
         options: Value,
     ) -> Result<Self, ConfigError> {
-        let mut config = ProviderConfig::new(Resolve::File(guest(provider.name)));
+        let mut config = provider.config();
         let Value::Object(options) = options else { panic!("options are an object") };
         config.options = options;
         Self::with(provider, config).await
     }
 
+    /// With this config, to which is added what the provider needs.
     async fn with(
         provider: &'static Provider,
-        config: ProviderConfig,
+        mut config: ProviderConfig,
     ) -> Result<Self, ConfigError> {
+        let elsewhere = match provider.keeps {
+            Keeps::InMemory => None,
+            Keeps::OnRedis => {
+                let server = Arc::new(RedisServer::on_a_clock());
+                redis::grant_to(&mut config, redis::grant(&server, "shop:locks:"));
+                Some(Elsewhere::Redis(server))
+            }
+            Keeps::OnPostgres => {
+                let schema = postgres::Schema::own();
+                schema.grant_to(&mut config);
+                Some(Elsewhere::Postgres(schema))
+            }
+        };
         let (clock, hand) = Clock::manual();
         let builder = Runtime::builder().config(local()).clock(clock);
         let runtime = builder.provider(ModuleName::Locking, config).build().await?;
         let locking = runtime.locking().clone();
-        Ok(Self { provider, runtime, locking, clock: hand })
+        Ok(Self { provider, runtime, locking, clock: hand, elsewhere })
+    }
+
+    /// The Redis server that has the locks.
+    fn redis(&self) -> Option<&RedisServer> {
+        match &self.elsewhere {
+            Some(Elsewhere::Redis(server)) => Some(server),
+            _ => None,
+        }
     }
 
     fn pass(&self, millis: u64) {
+        // First there, so that whoever the host wakes finds what it was woken for.
+        match &self.elsewhere {
+            Some(Elsewhere::Redis(server)) => server.pass(Duration::from_millis(millis)),
+            Some(Elsewhere::Postgres(schema)) => schema.pass(millis),
+            None => {}
+        }
         self.clock.advance(Duration::from_millis(millis));
     }
 

@@ -266,3 +266,21 @@ async fn write(upload: &mut super::upload::Upload, body: &[u8], chunk: usize) ->
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn many_are_described_at_once_each_by_itself() {
+    let binding = bound(grant(&server().url(), "many/"));
+    for at in 0..40_usize {
+        put(&binding, &format!("k{at}"), &vec![7; at]).await.unwrap();
+    }
+    let mut keys: Vec<_> = (0..40).map(|at| format!("k{at}")).collect();
+    keys.extend(["none".to_owned(), "../k1".to_owned(), "k1".to_owned()]);
+    let described = binding.head_many(&keys).await.unwrap();
+    let shown: Vec<_> = described.into_iter().map(|it| it.map(|info| info.size)).collect();
+    for (at, size) in shown[..40].iter().enumerate() {
+        assert_eq!(size.as_ref().unwrap(), &(at as u64));
+    }
+    let rest: Vec<_> = shown[40..].iter().cloned().map(kind).collect();
+    assert_eq!(rest, ["not-found", "denied", "ok"]);
+    assert_eq!(kind(binding.head_many(&vec!["k".to_owned(); 1_001]).await), "invalid-argument");
+}
