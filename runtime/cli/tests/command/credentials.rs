@@ -2,7 +2,7 @@
 
 use stheno_test_support::{ObjectServer, guest};
 
-use crate::stheno::{Up, folder, stheno};
+use crate::stheno::{Up, folder, run, stheno};
 
 #[test]
 fn credentials_are_taken_from_the_environment_where_the_grant_says_so() {
@@ -42,10 +42,18 @@ fn no_line_of_the_log_has_a_secret_or_a_token_of_a_bucket() {
     let all = "info,aws_config=trace,aws_sdk_s3=trace,aws_sigv4=trace,aws_smithy_runtime=trace";
     command.current_dir(&config).env("RUST_LOG", all);
     let mut up = Up::of(&mut command, &[]);
-    assert_eq!(up.called(&["cache.get", "put:k|body"]), "put");
-    assert!(up.called(&["cache.get", "getlink:k"]).contains(SESSION));
-    up.signal("TERM");
+    let calls = ["put:k|body", "getlink:k"].map(|key| up.call(&["cache.get", key]));
+    let mut stop = up.sender("TERM");
+    // It waits for somebody to read what it logs, which is a lot.
+    let called = std::thread::spawn(move || {
+        let told = calls.map(|mut call| run(&mut call, b""));
+        assert!(stop.status().unwrap().success());
+        told
+    });
     assert_eq!(up.wait().code(), Some(0));
+    let [put, link] = called.join().unwrap();
+    assert_eq!(put, (0, b"put".to_vec(), String::new()));
+    assert!(String::from_utf8(link.1).unwrap().contains(SESSION));
     assert!(up.log.contains("transmitting request"), "{}", up.log);
     assert!(!up.log.contains(ObjectServer::SECRET_KEY) && !up.log.contains(SESSION), "{}", up.log);
 }
