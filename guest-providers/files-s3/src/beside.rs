@@ -136,7 +136,13 @@ mod tests {
         }
         let digits = "0123456789abcdef0123456789abcdef";
         assert!(digits.parse::<Mark>().is_ok());
-        for text in ["", "1", "+0000000000000000000000000000001", &digits.to_uppercase(), &format!("{digits}0")] {
+        for text in [
+            "",
+            "1",
+            "+0000000000000000000000000000001",
+            &digits.to_uppercase(),
+            &format!("{digits}0"),
+        ] {
             assert!(text.parse::<Mark>().is_err(), "{text:?}");
         }
     }

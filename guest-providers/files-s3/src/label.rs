@@ -36,8 +36,7 @@ pub(crate) enum Label {
 impl Label {
     /// The label of an object; none if no provider of this kind put one there.
     pub(crate) fn read(object: &Info) -> Option<Self> {
-        let (_, text) =
-            object.metadata.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME))?;
+        let (_, text) = object.metadata.iter().find(|(name, _)| name.eq_ignore_ascii_case(NAME))?;
         serde_json::from_str(text).ok()
     }
 
@@ -124,8 +123,7 @@ fn disposition(kind: Disposition, name: &str) -> String {
 
 /// Percent-encoded but for what is unreserved, and slashes if they are to stay.
 pub(crate) fn encoded(text: &str, keep_slashes: bool) -> String {
-    const STEP: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const STEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     const STEPS: &AsciiSet = &STEP.remove(b'/');
     utf8_percent_encode(text, if keep_slashes { STEPS } else { STEP }).to_string()
 }

@@ -28,8 +28,8 @@ mod options;
 
 use filing::{Key, Record, Seen, as_new, key};
 use stheno_sdk::files::{
-    Access, Files, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Reader, Span,
-    Upload, Writer,
+    Access, Files, Info, Link, NewFile, Opened, Page, Placed, Pour, Range, Reader, Span, Upload,
+    Writer,
 };
 use stheno_sdk::objects::{self, Binding, Existing};
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock, log};
@@ -396,8 +396,7 @@ impl Files for FilesS3 {
         let record = self.record(file, None);
         let mark = Mark::from(unguessable());
         let (description, beside) = label::describe(&self.options, &record, mark)?;
-        let link =
-            self.bucket.put_link(key.as_str(), &description, Existing::Keep, expires_ms);
+        let link = self.bucket.put_link(key.as_str(), &description, Existing::Keep, expires_ms);
         let objects::Link { url, headers } = link.map_err(of_name)?;
         if let Some(mark) = beside {
             self.write(mark, &key, record)?;
