@@ -18,7 +18,8 @@ const SETS: &[(&str, &[&str])] = &[
         ],
     ),
     ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
-    ("REDIS", &["cache-redis"]),
+    ("REDIS", &["cache-redis", "locking-redis"]),
+    ("OBJECTS", &["files-s3"]),
     ("POSTGRES", &["locking-postgres"]),
 ];
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stheno::config::Config;
 use stheno::{RunFilter, Runtime, StepState};
+use stheno_test_support::{ObjectServer, RedisServer};
 use storefront::{Day, Feed, FeedError, Plan, Progress, Report, Totals};
 use tokio::sync::watch;
 
@@ -260,6 +261,62 @@ async fn a_day_on_the_durable_variant_comes_to_the_same() {
         let before = if day == "first" { 0 } else { begun(on_paper(&paper[..300])) };
         assert_eq!(found, before + begun(report.found));
     }
+}
+
+/// The storefront's config with other text for some modules.
+fn swapped(modules: &[(&str, String)]) -> String {
+    let config = std::fs::read_to_string(here("stheno.toml")).unwrap();
+    let mut sections: Vec<_> = config.split("\n[modules.").map(str::to_owned).collect();
+    for (module, text) in modules {
+        let head = format!("{module}]\n");
+        let section = sections.iter_mut().find(|it| it.starts_with(&head)).unwrap();
+        *section = format!("{head}{text}\n");
+    }
+    sections.join("\n[modules.")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_on_servers_comes_to_the_same_by_config_alone() {
+    let (redis, objects) = (RedisServer::start(), ObjectServer::start(&["shop"]));
+    let cache = format!(
+        "resolve = \"cache-redis\"\n\
+         grants.redis.default = {{ url = {:?}, prefix = \"shop:cache:\" }}",
+        redis.url()
+    );
+    let files = format!(
+        "resolve = \"files-s3\"\n\
+         grants.objects.default = {{ endpoint = {:?}, path_style = true, bucket = \"shop\", \
+         prefix = \"files/\", access_key_id = {:?}, secret_access_key = {:?} }}",
+        objects.url(),
+        ObjectServer::ACCESS_KEY,
+        ObjectServer::SECRET_KEY
+    );
+    let servers = swapped(&[("cache", cache), ("files", files)]);
+    let mut feed = Feed::read(&here("feed")).unwrap();
+    feed.orders.truncate(600);
+    let day = on_paper(&lines("orders.jsonl")[..600]);
+    let mut found = Vec::new();
+    for (config, cache, files) in
+        [(swapped(&[]), "cache-memory", "files-local"), (servers, "cache-redis", "files-s3")]
+    {
+        let data = data();
+        let file = data.path().join("stheno.toml");
+        std::fs::write(&file, config).unwrap();
+        let runtime = start_on(&file, data.path()).await;
+        let report = open(&runtime, "day", feed.clone()).await;
+        runtime.shutdown().await.unwrap();
+        for (module, provider) in [("cache", cache), ("files", files)] {
+            let module = report.modules.iter().find(|it| it.module == module).unwrap();
+            assert!(module.served_by[0].starts_with(provider), "{module:?}");
+        }
+        assert_eq!(report.mismatches(), Vec::<String>::new());
+        found.push(report.found);
+    }
+    assert_eq!(found, [day, day]);
+    // Each invoice is an object, and prices are on the server.
+    let invoices = objects.keys("shop").into_iter().filter(|key| key.starts_with("files/"));
+    assert_eq!(invoices.count() as u64, day.invoices);
+    assert!(redis.client().keys().iter().any(|key| key.starts_with("shop:cache:v:")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

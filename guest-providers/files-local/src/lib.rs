@@ -1,7 +1,7 @@
 //! `files-local`: the files module in a granted folder.
 //!
 //! This file is the seam to the host: it asks for handles and hands them on.
-//! What a name may be is `key`'s to say, what stands in a file `record`'s, what
+//! What a name may be is `filing`'s to say, what stands in a file `record`'s, what
 //! a range means `range`'s; none of these calls the host, and they are tested
 //! natively.
 //!
@@ -14,7 +14,6 @@
 //! Nothing is kept in memory, so any number of instances serve side by side,
 //! and any number of processes on one folder.
 
-mod key;
 mod options;
 mod range;
 mod record;
@@ -24,9 +23,8 @@ use stheno_sdk::files::{
 };
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock, folders};
 
-use key::Key;
+use filing::{Key, Record, as_new};
 use options::Options;
-use record::Record;
 
 struct FilesLocal {
     options: Options,
@@ -102,7 +100,7 @@ impl FilesLocal {
             };
             match record::found(&ending.bytes, ending.size) {
                 record::Found::Whole { record, body } => {
-                    return Ok(Some(record.describe(key.as_str(), body)));
+                    return Ok(Some(record.describe(key.as_str(), body, None)));
                 }
                 record::Found::Longer(bytes) if bytes > ask => ask = bytes,
                 record::Found::Longer(_) | record::Found::Foreign => return Ok(None),
@@ -111,8 +109,9 @@ impl FilesLocal {
     }
 
     fn place(&self, key: Key, file: NewFile, body: Reader) -> Result<Placed> {
-        let record = Record::new(file, self.options.cache_control(), clock::unix_ms(), random());
-        let tail = record.encode()?;
+        let now_ms = Some(clock::unix_ms());
+        let record = Record::new(file, self.options.cache_control(), now_ms, random());
+        let tail = record::encode(&record)?;
         let into = folders::create(&self.path(&key))?;
         Ok(Placed { key: key.into_string(), rest: Some(Pour { body, into, tail }) })
     }
@@ -169,7 +168,7 @@ impl Files for FilesLocal {
             return Ok(Page { files: Vec::new(), cursor: None });
         };
         if let Some(cursor) = &cursor {
-            key::check_cursor(cursor)?;
+            filing::key::check_cursor(cursor)?;
         }
         let paths = folders::list(self.options.folder(), prefix, cursor.as_deref(), limit)?;
         let full = u32::try_from(paths.len()).is_ok_and(|found| found == limit);
@@ -188,7 +187,7 @@ impl Files for FilesLocal {
         let key = self.known(&key)?;
         let info = self.look(&key)?;
         let body = folders::open(&self.path(&key), 0, info.size)?;
-        let file = file.unwrap_or_else(|| record::as_new(info));
+        let file = file.unwrap_or_else(|| as_new(info));
         self.place(self.new_key(&file.name)?, file, body)
     }
 
@@ -198,7 +197,8 @@ impl Files for FilesLocal {
     }
 
     fn upload_url(&mut self, file: NewFile, _: u64) -> Result<Upload> {
-        Ok(Upload { key: self.new_key(&file.name)?.into_string(), link: Link::Hosted })
+        let key = self.new_key(&file.name)?.into_string();
+        Ok(Upload { key, link: Link::Hosted, headers: Vec::new() })
     }
 }
 

@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::key;
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Options {
     #[serde(deserialize_with = "folder")]
     folder: String,
-    #[serde(deserialize_with = "prefix")]
+    #[serde(deserialize_with = "filing::options::prefix")]
     prefix: String,
-    #[serde(deserialize_with = "cache_control")]
+    #[serde(deserialize_with = "filing::options::cache_control")]
     cache_control: String,
 }
 
@@ -20,8 +18,7 @@ impl Default for Options {
         Self {
             folder: "/files".to_owned(),
             prefix: String::new(),
-            // A key never means another file, so a public one may be kept.
-            cache_control: "public, max-age=31536000, immutable".to_owned(),
+            cache_control: filing::options::CACHE_CONTROL.to_owned(),
         }
     }
 }
@@ -52,28 +49,6 @@ fn folder<'de, D: Deserializer<'de>>(decoder: D) -> Result<String, D::Error> {
         ));
     }
     Ok(trimmed.to_owned())
-}
-
-fn prefix<'de, D: Deserializer<'de>>(decoder: D) -> Result<String, D::Error> {
-    let text = String::deserialize(decoder)?;
-    if text.is_empty() {
-        return Ok(text);
-    }
-    let folders = text.trim_end_matches('/');
-    key::check(folders)
-        .map_err(|why| D::Error::custom(format!("{why}; write folders, such as \"shop/\"")))?;
-    Ok(format!("{folders}/"))
-}
-
-fn cache_control<'de, D: Deserializer<'de>>(decoder: D) -> Result<String, D::Error> {
-    let text = String::deserialize(decoder)?;
-    let fits = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if text.is_empty() || text.len() > 255 || !text.bytes().all(fits) {
-        return Err(D::Error::custom(
-            "must be 1 to 255 visible ASCII characters, such as \"public, max-age=3600\"",
-        ));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@
 //! it is what is left of the file. Bodies may hold anything, another record
 //! included, since only the end of the file is looked at.
 
-use serde::{Deserialize, Serialize};
-use stheno_sdk::files::{Access, Info, NewFile};
+use filing::Record;
 use stheno_sdk::{Error, Result};
 
 /// How much of the end of a file is read to find a record of usual length.
@@ -19,22 +18,6 @@ const MAGIC: &[u8; 8] = b"stheno\x01\n";
 const FOOTER_BYTES: usize = 4 + MAGIC.len();
 /// Beyond what the host lets a caller describe a file with.
 const RECORD_BYTES: usize = 256 * 1024;
-const PLAIN: &str = "application/octet-stream";
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    name: String,
-    content_type: String,
-    public: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_control: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    metadata: Vec<(String, String)>,
-    modified_ms: u64,
-    /// Random, so that no other body that its key may ever have had, be it as
-    /// long and of the same millisecond, has the same etag.
-    mark: u64,
-}
 
 /// What the end of a file tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,63 +30,20 @@ pub(crate) enum Found {
     Foreign,
 }
 
-impl Record {
-    /// What `file` says, with `cache_control` for a public one that says
-    /// nothing of it. `mark` is random.
-    pub(crate) fn new(file: NewFile, cache_control: &str, modified_ms: u64, mark: u64) -> Self {
-        let public = file.access == Access::Public;
-        Self {
-            name: file.name,
-            content_type: file.content_type.unwrap_or_else(|| PLAIN.to_owned()),
-            public,
-            cache_control: file.cache_control.or_else(|| public.then(|| cache_control.to_owned())),
-            metadata: file.metadata,
-            modified_ms,
-            mark,
-        }
-    }
-
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(self).map_err(|error| {
-            Error::Internal(format!("a description cannot be written: {error}"))
-        })?;
-        let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= RECORD_BYTES);
-        let Some(length) = length else {
-            return Err(Error::InvalidArgument(format!(
-                "metadata makes a description of {} bytes, at most {RECORD_BYTES}",
-                bytes.len()
-            )));
-        };
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(MAGIC);
-        Ok(bytes)
-    }
-
-    pub(crate) fn describe(self, key: &str, size: u64) -> Info {
-        Info {
-            key: key.to_owned(),
-            name: self.name,
-            size,
-            content_type: self.content_type,
-            access: if self.public { Access::Public } else { Access::Private },
-            cache_control: self.cache_control,
-            metadata: self.metadata,
-            modified_ms: self.modified_ms,
-            etag: format!("{:x}-{:x}", self.modified_ms, self.mark),
-            url: None,
-        }
-    }
-}
-
-/// The words that would store a file as it is described.
-pub(crate) fn as_new(info: Info) -> NewFile {
-    NewFile {
-        name: info.name,
-        content_type: Some(info.content_type),
-        access: info.access,
-        cache_control: info.cache_control,
-        metadata: info.metadata,
-    }
+/// What is written behind the body.
+pub(crate) fn encode(record: &Record) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(record)
+        .map_err(|error| Error::Internal(format!("a description cannot be written: {error}")))?;
+    let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= RECORD_BYTES);
+    let Some(length) = length else {
+        return Err(Error::InvalidArgument(format!(
+            "metadata makes a description of {} bytes, at most {RECORD_BYTES}",
+            bytes.len()
+        )));
+    };
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(MAGIC);
+    Ok(bytes)
 }
 
 /// Finds the record in the last bytes of a file of `size` bytes.
@@ -129,6 +69,7 @@ pub(crate) fn found(ending: &[u8], size: u64) -> Found {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stheno_sdk::files::{Access, NewFile};
 
     use super::*;
 
@@ -136,7 +77,7 @@ mod tests {
         let metadata = proptest::collection::vec((".{0,40}", ".{0,200}"), 0..32);
         (
             ".{0,300}",
-            ".{0,40}",
+            proptest::option::of(".{0,40}"),
             any::<bool>(),
             proptest::option::of(".{0,40}"),
             metadata,
@@ -144,14 +85,10 @@ mod tests {
             any::<u64>(),
         )
             .prop_map(
-                |(name, content_type, public, cache_control, metadata, modified_ms, mark)| Record {
-                    name,
-                    content_type,
-                    public,
-                    cache_control,
-                    metadata,
-                    modified_ms,
-                    mark,
+                |(name, content_type, public, cache_control, metadata, modified_ms, mark)| {
+                    let access = if public { Access::Public } else { Access::Private };
+                    let file = NewFile { name, content_type, access, cache_control, metadata };
+                    Record::new(file, "max-age=1", Some(modified_ms), mark)
                 },
             )
     }
@@ -164,7 +101,7 @@ mod tests {
         #[test]
         fn a_record_is_found_behind_any_body(record in records(), body: Vec<u8>, look in 12..4_096_usize) {
             let mut file = body.clone();
-            file.extend(record.encode().unwrap());
+            file.extend(encode(&record).unwrap());
             let whole = Found::Whole { record, body: body.len() as u64 };
             let size = file.len() as u64;
             match found(last(&file, look), size) {
@@ -186,7 +123,7 @@ mod tests {
 
         #[test]
         fn a_file_cut_short_is_foreign(record in records(), cut in 1..40_usize) {
-            let bytes = record.encode().unwrap();
+            let bytes = encode(&record).unwrap();
             let short = &bytes[..bytes.len().saturating_sub(cut)];
             prop_assert_eq!(found(short, short.len() as u64), Found::Foreign);
         }

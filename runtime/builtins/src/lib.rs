@@ -4,7 +4,8 @@
 //!
 //! Each set of them is a feature: `local` holds those that need no server,
 //! `http` those that need a service on the internet, `redis` those that need a Redis
-//! server, `postgres` those that need PostgreSQL.
+//! server, `objects` those that need an S3 server, `postgres` those that need
+//! PostgreSQL.
 //!
 //! ```
 //! let component = stheno_builtins::find("cache-memory");
@@ -16,8 +17,10 @@ const BUILTINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.
 /// The scripts that built-in providers give to Redis. Each touches no key but its
 /// KEYS (`every_script_touches_its_keys_and_no_other`), so the grant of a built-in
 /// provider need not list them.
-const SCRIPTS: &[(&str, &[&str])] =
-    &[("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")])];
+const SCRIPTS: &[(&str, &[&str])] = &[
+    ("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")]),
+    ("locking-redis", &[include_str!("../../../guest-providers/locking-redis/src/locks.lua")]),
+];
 
 /// The component called `name`.
 #[must_use]

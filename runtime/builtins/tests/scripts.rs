@@ -65,8 +65,19 @@ const CALLS: &[Call] = &[
     Call { keys: &["k:", "t:t"], arguments: &[b"\xFFt\xFF", b"clear"], answer: "0" },
 ];
 
-/// Makes the calls as a user who may reach the KEYS of each and nothing else, which
-/// the server enforces within scripts too.
+/// A connection of a user who may reach these keys and nothing else, which the server
+/// enforces within scripts too.
+fn limited_to(server: &RedisServer, user: &str, keys: &[&str]) -> RedisClient {
+    let mut rule = vec!["ACL", "SETUSER", user, "on", ">pw", "resetkeys", "+@all"];
+    let keys: Vec<_> = keys.iter().map(|key| format!("~{key}")).collect();
+    rule.extend(keys.iter().map(String::as_str));
+    assert_eq!(server.client().text(&rule), "OK");
+    let mut limited = server.client();
+    assert_eq!(limited.text(&["AUTH", user, "pw"]), "OK");
+    assert!(limited.text(&["GET", "another"]).starts_with("-NOPERM"));
+    limited
+}
+
 #[test]
 fn every_script_touches_its_keys_and_no_other() {
     let server = RedisServer::start();
@@ -74,30 +85,85 @@ fn every_script_touches_its_keys_and_no_other() {
     let scripts = stheno_builtins::names()
         .into_iter()
         .flat_map(|name| stheno_builtins::scripts(name).iter().map(move |script| (name, *script)));
-    let mut tried = 0;
+    let mut tried = Vec::new();
     for (name, script) in scripts {
-        assert_eq!(name, "cache-redis", "there are no calls here for the script of {name}");
         let digest = root.text(&["SCRIPT", "LOAD", script]);
-        for (at, call) in CALLS.iter().enumerate() {
-            fill(&mut root);
-            let user = format!("user{at}");
-            let mut rule = vec!["ACL", "SETUSER", &user, "on", ">pw", "resetkeys", "+@all"];
-            let keys: Vec<_> = call.keys.iter().map(|key| format!("~{key}")).collect();
-            rule.extend(keys.iter().map(String::as_str));
-            assert_eq!(root.text(&rule), "OK");
-            let mut limited = server.client();
-            assert_eq!(limited.text(&["AUTH", &user, "pw"]), "OK");
-            assert!(limited.text(&["GET", "other"]).starts_with("-NOPERM"));
-            let count = call.keys.len().to_string();
-            let mut command = vec![&b"EVALSHA"[..], digest.as_bytes(), count.as_bytes()];
-            command.extend(call.keys.iter().map(|key| key.as_bytes()));
-            command.extend(call.arguments);
-            assert_eq!(limited.text(&command), call.answer, "call {at}");
-            tried += 1;
+        match name {
+            "cache-redis" => sweeps(&server, &digest),
+            "locking-redis" => locks(&server, &digest, script),
+            _ => panic!("there are no calls here for the script of {name}"),
         }
-        cleared(&mut root);
+        tried.push(name);
     }
-    assert_eq!(tried, CALLS.len());
+    assert_eq!(tried, ["cache-redis", "locking-redis"]);
+}
+
+fn sweeps(server: &RedisServer, digest: &str) {
+    let mut root = server.client();
+    for (at, call) in CALLS.iter().enumerate() {
+        fill(&mut root);
+        let mut limited = limited_to(server, &format!("user{at}"), call.keys);
+        let count = call.keys.len().to_string();
+        let mut command = vec![&b"EVALSHA"[..], digest.as_bytes(), count.as_bytes()];
+        command.extend(call.keys.iter().map(|key| key.as_bytes()));
+        command.extend(call.arguments);
+        assert_eq!(limited.text(&command), call.answer, "call {at}");
+    }
+    cleared(&mut root);
+}
+
+/// The keys of `locking-redis`.
+const TABLE: [&str; 10] =
+    ["fence", "held", "leases", "owners", "ends", "watched", "queue", "tickets", "seen", "news"];
+
+/// What is asked of `locking-redis`, with what the answer has in it. The names of keys
+/// that may not be touched are among those that are locked.
+const HISTORY: &[(&str, &str)] = &[
+    ("acquire 9 1 one x 60000  2 another held", "granted"),
+    ("acquire 9 2 two  60000 1 1 another three y  1 1 another", "queued"),
+    ("poll 2 two none", "none"),
+    ("inspect 2 another other", "x"),
+    ("extend 1 one 50000", ""),
+    ("extend 1 gone ", "gone"),
+    ("release-keys x 1 held", "1"),
+    ("release 1 one", "two"),
+    ("poll 1 two", "two"),
+    ("abandon 1 two", ""),
+    ("acquire 9 1 four y 1  1 another", "granted"),
+    ("acquire 9 1 five y   1 another", "granted"),
+    ("release-all y", "1"),
+    ("sweep", "0"),
+];
+
+fn locks(server: &RedisServer, digest: &str, script: &str) {
+    let mut root = server.client();
+    root.text(&["FLUSHALL"]);
+    let mut limited = limited_to(server, "locks", &TABLE);
+    for (asked, expected) in HISTORY {
+        let mut command = vec!["EVALSHA", digest, "10"];
+        command.extend(TABLE);
+        command.extend(asked.split(' '));
+        let answer = limited.call(&command);
+        let texts = answer.iter().flatten().map(|part| String::from_utf8_lossy(part));
+        let texts: Vec<_> = texts.collect();
+        assert!(!texts.iter().any(|text| text.starts_with('-')), "{asked}: {texts:?}");
+        let has = expected.is_empty() || texts.iter().any(|text| text == expected);
+        assert!(has, "{asked}: {texts:?}");
+    }
+    for key in root.keys() {
+        assert!(TABLE.contains(&key.as_str()), "{key}");
+    }
+    // Each operation was tried.
+    let operations = script.lines().filter_map(|line| {
+        let line = line.strip_prefix("function operations.").or(line.strip_prefix("operations['"));
+        line?.split(['(', '\'']).next()
+    });
+    let operations: Vec<_> = operations.collect();
+    assert!(operations.len() > 5, "{operations:?}");
+    for operation in operations {
+        let is = |(asked, _): &&(&str, &str)| asked.split(' ').next() == Some(operation);
+        assert!(HISTORY.iter().any(|tried| is(&tried)), "{operation} is not tried here");
+    }
 }
 
 /// What is left by the call that clears the tag `t`.

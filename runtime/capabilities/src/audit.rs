@@ -92,6 +92,14 @@ pub const CAPABILITIES: &[Capability] = &[
             covered: |grants| !grants.sql().is_empty(),
         },
     },
+    Capability {
+        name: "objects",
+        imports: &["stheno:objects/objects"],
+        grant: Grant::Needed {
+            line: "grants.objects.default = { bucket = \"shop-files\", prefix = \"files/\", endpoint = \"${S3_ENDPOINT}\", access_key_id = \"${S3_KEY}\", secret_access_key = \"${S3_SECRET}\" }",
+            covered: |grants| !grants.objects().is_empty(),
+        },
+    },
     // Types alone reach nobody.
     Capability { name: "http", imports: &["wasi:http/types"], grant: Grant::Free },
     Capability {

@@ -4,12 +4,10 @@
 //! when a guest asks: an answer here that differed from what happens would be
 //! worse than none. This module says what can be asked, and finds whom to ask.
 
-use std::net::SocketAddr;
-
 use serde::Serialize;
-use stheno_config::{Grants, StoreLabel};
+use stheno_config::{Grants, SocketGrant, StoreLabel};
 
-use crate::{folders, http, redis, sql, store, wasi};
+use crate::{folders, http, objects, redis, sockets, sql, store};
 
 /// Something that a provider may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +35,15 @@ pub enum Question {
         /// The command and its arguments.
         command: Vec<Vec<u8>>,
     },
+    /// To read, store or remove an object, or to make a link to it.
+    Object {
+        /// The binding's label.
+        label: String,
+        /// The key, as the provider has it.
+        key: String,
+        /// To store one that anybody can read.
+        public: bool,
+    },
     /// To open a file.
     File {
         /// Where the provider sees it.
@@ -45,7 +52,7 @@ pub enum Question {
         write: bool,
     },
     /// To connect.
-    Socket(SocketAddr),
+    Socket(SocketGrant),
     /// To make a statement.
     Sql {
         /// The binding's label.
@@ -86,8 +93,9 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
         |capability, may: Vec<String>| may.into_iter().map(move |may| Power { capability, may });
     said("folders", folders::powers(grants))
         .chain(said("http", http::powers(grants)))
+        .chain(said("objects", objects::powers(grants)))
         .chain(said("redis", redis::powers(grants)))
-        .chain(said("sockets", wasi::powers(grants)))
+        .chain(said("sockets", sockets::powers(grants)))
         .chain(said("sql", sql::powers(grants)))
         .chain(said("store", store::powers(grants)))
         .collect()
@@ -99,9 +107,10 @@ pub fn powers(grants: &Grants) -> Vec<Power> {
 pub fn rule(grants: &Grants, question: &Question) -> Ruling {
     match question {
         Question::Http { method, url } => http::rule(grants, method, url),
+        Question::Object { label, key, public } => objects::rule(grants, label, key, *public),
         Question::Redis { label, command } => redis::rule(grants, label, command),
         Question::File { path, write } => folders::rule(grants, path, *write),
-        Question::Socket(address) => wasi::rule(grants, *address),
+        Question::Socket(to) => sockets::rule(grants, to),
         Question::Sql { label, statement } => sql::rule(grants, label, statement),
         Question::Store { label } => store::rule(grants, label),
     }

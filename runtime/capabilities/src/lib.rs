@@ -16,7 +16,9 @@
 //! | `http` | `wasi:http` | no: `grants.http` |
 //! | `redis` | `stheno:redis` | no: `grants.redis` |
 //! | `sql` | `stheno:sql` | no: `grants.sql` |
-//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem`, `wasi:sockets` | the first four, with nothing in them: no environment, no arguments, no folder; sockets not at all |
+//! | `objects` | `stheno:objects` | no: `grants.objects` |
+//! | `sockets` | `wasi:sockets` | no: `grants.sockets` |
+//! | `wasi` | `wasi:io`, `wasi:random`, `wasi:cli`, `wasi:filesystem` | yes, with nothing in them: no environment, no arguments, no folder |
 //!
 //! Grants are checked twice, on purpose: [`audit`] refuses a component whose
 //! imports the operator did not grant before any of its code runs, and each
@@ -31,6 +33,7 @@
 //! assert!(line.contains("sockets ="));
 //! ```
 
+mod address;
 mod audit;
 pub mod clock;
 mod explain;
@@ -38,8 +41,10 @@ mod folders;
 mod http;
 mod log;
 mod metered;
+mod objects;
 mod quota;
 mod redis;
+mod sockets;
 mod sql;
 mod store;
 mod streams;
@@ -50,6 +55,7 @@ mod wasi;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::objects::fuzzing::{object_key, object_listing};
     pub use crate::redis::fuzzing::redis_command;
     pub use crate::sql::fuzzing::sql_statement;
 }
@@ -69,7 +75,8 @@ pub use explain::{Power, Question, Ruling, powers, rule};
 pub use folders::Folders;
 pub use http::Http;
 pub use log::{RateLimit, one_line};
-pub use redis::{Redis, acl_line};
+pub use objects::Objects;
+pub use redis::{Redis, ServerSide, acl_line, server_side};
 pub use sql::{Sql, role_lines};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
@@ -96,6 +103,8 @@ pub struct Shared {
     pub redis: Redis,
     /// The SQL bindings that it was granted.
     pub sql: Sql,
+    /// The buckets that it was granted.
+    pub objects: Objects,
     /// The servers that it was granted.
     pub http: Http,
 }
@@ -105,18 +114,26 @@ impl Shared {
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
-        let servers = (Redis::granted_by(name, &grants), Sql::granted_by(name, &grants));
+        let servers = Servers {
+            redis: Redis::granted_by(name, &grants),
+            sql: Sql::granted_by(name, &grants),
+            objects: Objects::granted_by(name, &grants),
+        };
         Self::with(name, grants, stores, servers, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
     /// can be reached that is granted. Stores are there, empty and in memory, and
-    /// bindings to Redis and SQL, behind which no server answers, so that the
-    /// provider is what it would be.
+    /// bindings to Redis, SQL and buckets, behind which no server answers, so that
+    /// the provider is what it would be.
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::in_memory(grants);
-        let servers = (Redis::out_of_reach(name, grants), Sql::out_of_reach(name, grants));
+        let servers = Servers {
+            redis: Redis::out_of_reach(name, grants),
+            sql: Sql::out_of_reach(name, grants),
+            objects: Objects::out_of_reach(name, grants),
+        };
         Self::with(name, Grants::default(), stores, servers, limits, clock)
     }
 
@@ -124,7 +141,7 @@ impl Shared {
         name: &str,
         grants: Grants,
         stores: Stores,
-        (redis, sql): (Redis, Sql),
+        Servers { redis, sql, objects }: Servers,
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
@@ -137,12 +154,20 @@ impl Shared {
             stores,
             redis,
             sql,
+            objects,
             log: RateLimit::new(limits.log_lines_per_second.get(), clock.clone()),
             host_bytes: HostBytes::new(limits.host_bytes.get().as_u64()),
             handles: limits.handles.get() as usize,
             clock,
         })
     }
+}
+
+/// The bindings to servers that a provider was granted.
+struct Servers {
+    redis: Redis,
+    sql: Sql,
+    objects: Objects,
 }
 
 /// What one instance of a provider may do, and what it holds.
@@ -155,7 +180,10 @@ pub struct Capabilities {
     /// As `stores`, for Redis bindings.
     redis: Vec<Arc<redis::Binding>>,
     sql: sql::Instance,
+    /// As `stores`, for buckets.
+    objects: Vec<Arc<objects::Binding>>,
     http: http::Instance,
+    sockets: sockets::Instance,
 }
 
 impl Capabilities {
@@ -165,12 +193,22 @@ impl Capabilities {
     ///
     /// When a granted folder cannot be opened.
     pub fn new(shared: Arc<Shared>) -> Result<Self, wasi::FolderError> {
-        let wasi = wasi::context(&shared)?;
+        let (wasi, sockets) = wasi::context(&shared)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.handles);
         let http = shared.http.instance();
         let sql = sql::Instance::default();
-        Ok(Self { shared, wasi, table, stores: Vec::new(), redis: Vec::new(), sql, http })
+        Ok(Self {
+            shared,
+            wasi,
+            table,
+            stores: Vec::new(),
+            redis: Vec::new(),
+            sql,
+            objects: Vec::new(),
+            http,
+            sockets,
+        })
     }
 
     /// What the instance shares with its siblings.
@@ -275,6 +313,13 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    // In place of that of WASI, which looks up any name or none.
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::add_to_linker::<T, HasSelf<Capabilities>>(
+        linker,
+        capabilities,
+    )?;
+    linker.allow_shadowing(false);
     host::log::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::clock::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     host::streams::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
@@ -283,6 +328,7 @@ pub fn add_to_linker<T: WasiView + WasiHttpView + 'static>(
     base::stheno::store::optional::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::redis::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::sql::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
+    stheno_contracts::objects::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     stheno_contracts::folders::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)?;
     base::stheno::provider::types::add_to_linker::<T, HasSelf<Capabilities>>(linker, capabilities)
 }

@@ -3,11 +3,11 @@
 //! Nothing is started and nothing is reached: the answers come from the config,
 //! by the functions that decide when a provider asks.
 
-use std::net::SocketAddr;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
-use stheno::config::{Config, Grants, Limits, ModuleName, ProviderConfig, format_duration};
+use stheno::config::{
+    Config, Grants, Limits, ModuleName, ProviderConfig, SocketGrant, format_duration,
+};
 use stheno::granted;
 use stheno_engine::{Question, powers, rule};
 
@@ -43,12 +43,25 @@ enum Asked {
         #[arg(required = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Read, store or remove an object, or make a link to it, such as: object a/1.pdf
+    Object {
+        /// Through which binding
+        #[arg(long, default_value = "default")]
+        label: String,
+        /// Store it so that anybody can read it
+        #[arg(long)]
+        public: bool,
+        key: String,
+    },
     /// Read the file that the provider sees here
     Read { path: String },
     /// Make, change or remove the file that the provider sees here
     Write { path: String },
     /// Connect, such as: connect 127.0.0.1:11211
-    Connect { address: SocketAddr },
+    Connect {
+        #[arg(value_name = "HOST:PORT", value_parser = SocketGrant::parse)]
+        to: SocketGrant,
+    },
     /// Make a statement, such as: sql "SELECT a FROM b WHERE c = $1"
     Sql {
         /// Through which binding
@@ -75,9 +88,10 @@ impl Asked {
                 let command = command.into_iter().map(|word| word.as_bytes().to_vec()).collect();
                 Question::Redis { label, command }
             }
+            Self::Object { label, public, key } => Question::Object { label, key, public },
             Self::Read { path } => Question::File { path, write: false },
             Self::Write { path } => Question::File { path, write: true },
-            Self::Connect { address } => Question::Socket(address),
+            Self::Connect { to } => Question::Socket(to),
             Self::Sql { label, statement } => Question::Sql { label, statement },
             Self::Store { label } => Question::Store { label },
         }

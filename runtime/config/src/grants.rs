@@ -1,15 +1,16 @@
 //! What a provider may reach: nothing, but what is listed here.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::decode::{Decoder, Node, Why};
 use crate::http::{self, HttpGrant};
+use crate::objects::{self, ObjectsGrant, ObjectsGrants};
 use crate::path::host_path;
 use crate::redis::{self, RedisGrant, RedisGrants, ScriptDigest};
+use crate::sockets::{self, SocketGrant};
 use crate::sql::{self, SqlGrant, SqlGrants};
 use crate::stores::{self, StoreGrant, StoreGrants, StoreLabel};
 use crate::suggest;
@@ -17,7 +18,6 @@ use crate::suggest;
 const FOLDER_KEYS: &[&str] = &["host", "guest", "mode"];
 const EXAMPLE: &str = r#"grants = { sockets = ["127.0.0.1:6379"] }"#;
 const FOLDERS_EXAMPLE: &str = r#"folders = [{ host = "./data", guest = "/data" }]"#;
-const SOCKETS_EXAMPLE: &str = r#"sockets = ["127.0.0.1:6379"]"#;
 
 /// The grants of one provider: `[modules.NAME.grants]`. Empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct Grants {
     stores: StoreGrants,
     redis: RedisGrants,
     sql: SqlGrants,
+    objects: ObjectsGrants,
     made_on_use: bool,
 }
 
@@ -39,7 +40,7 @@ pub struct DuplicateGuest(pub GuestPath);
 impl Grants {
     /// The keys in `stheno.toml`.
     pub const KEYS: &'static [&'static str] =
-        &["folders", "http", "sockets", "store", "redis", "sql"];
+        &["folders", "http", "sockets", "store", "redis", "sql", "objects"];
 
     /// One folder that is made when the provider first writes to it: what a
     /// local provider has where the config grants nothing.
@@ -110,6 +111,16 @@ impl Grants {
         self.sql.insert(label, sql);
     }
 
+    /// The granted buckets.
+    pub fn objects(&self) -> &ObjectsGrants {
+        &self.objects
+    }
+
+    /// Grants a bucket, in place of any that has the label.
+    pub fn add_objects(&mut self, label: StoreLabel, objects: ObjectsGrant) {
+        self.objects.insert(label, objects);
+    }
+
     /// Grants a folder.
     ///
     /// # Errors
@@ -148,11 +159,10 @@ impl Grants {
                 );
             }
         }
-        let sockets = section.get("sockets").and_then(|node| decoder.array(&node, SOCKETS_EXAMPLE));
+        let sockets =
+            section.get("sockets").and_then(|node| decoder.array(&node, sockets::EXAMPLE));
         for node in sockets.unwrap_or_default() {
-            if let Some(socket) =
-                decoder.parsed(&node, "an address and a port", SOCKETS_EXAMPLE, parse_socket)
-            {
+            if let Some(socket) = sockets::decode(decoder, &node) {
                 grants.add_socket(socket);
             }
         }
@@ -167,6 +177,9 @@ impl Grants {
         }
         if let Some(node) = section.get("sql") {
             grants.sql = sql::decode(decoder, &node);
+        }
+        if let Some(node) = section.get("objects") {
+            grants.objects = objects::decode(decoder, &node);
         }
         grants
     }
@@ -304,87 +317,10 @@ impl fmt::Debug for GuestPath {
     }
 }
 
-/// One address and port that a provider may connect to.
-///
-/// It is canonical: an IPv4 address mapped into IPv6 is held as IPv4, so that
-/// one destination has one spelling. What is compared with it must be made
-/// canonical too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SocketGrant(SocketAddr);
-
-/// Why an address cannot be granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum SocketGrantError {
-    /// Port 0.
-    #[error("port 0 is not a destination")]
-    NoPort,
-    /// `0.0.0.0`, `::` or a multicast address.
-    #[error("it is not the address of one machine")]
-    NotOneMachine,
-}
-
-impl SocketGrant {
-    /// Takes a destination.
-    ///
-    /// # Errors
-    ///
-    /// Nobody can connect to it, or it is not one machine. `0.0.0.0` and `::`
-    /// are refused because systems quietly take them for loopback.
-    pub fn new(address: SocketAddr) -> Result<Self, SocketGrantError> {
-        let ip = address.ip().to_canonical();
-        if address.port() == 0 {
-            return Err(SocketGrantError::NoPort);
-        }
-        if ip.is_unspecified()
-            || ip.is_multicast()
-            || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
-        {
-            return Err(SocketGrantError::NotOneMachine);
-        }
-        Ok(Self(SocketAddr::new(ip, address.port())))
-    }
-
-    /// The destination.
-    pub fn address(self) -> SocketAddr {
-        self.0
-    }
-}
-
-fn parse_socket(text: &str) -> Result<SocketGrant, Why> {
-    let Ok(address) = text.parse() else {
-        if text.parse::<IpAddr>().is_ok() {
-            return Err(Why::reason("it has no port"));
-        }
-        return Err(Why::with_help(
-            "it is not of the form IP:PORT",
-            format!(
-                "write the address and not a name, such as {SOCKETS_EXAMPLE}; an IPv6 address goes in brackets: \"[::1]:6379\""
-            ),
-        ));
-    };
-    SocketGrant::new(address).map_err(Why::reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn one_destination_has_one_spelling() {
-        let grant = |text: &str| SocketGrant::new(text.parse().unwrap());
-        assert_eq!(grant("[::ffff:10.0.0.1]:80"), grant("10.0.0.1:80"));
-        let mut grants = Grants::default();
-        grants.add_socket(grant("[::ffff:10.0.0.1]:80").unwrap());
-        grants.add_socket(grant("10.0.0.1:80").unwrap());
-        assert_eq!(grants.sockets().len(), 1);
-        for text in
-            ["0.0.0.0:80", "[::]:80", "[::ffff:0.0.0.0]:80", "224.0.0.1:80", "255.255.255.255:80"]
-        {
-            assert_eq!(grant(text), Err(SocketGrantError::NotOneMachine), "{text}");
-        }
-        assert_eq!(grant("10.0.0.1:0"), Err(SocketGrantError::NoPort));
-    }
 
     proptest! {
         #[test]

@@ -95,6 +95,7 @@ mod interpolate;
 mod limits;
 mod mask;
 mod modules;
+mod objects;
 mod options;
 mod path;
 mod place;
@@ -109,6 +110,7 @@ mod secret;
 mod server;
 mod several;
 mod size;
+mod sockets;
 mod source;
 mod sql;
 mod sql_url;
@@ -119,10 +121,7 @@ pub use bounded::OutOfRange;
 pub use config::Config;
 pub use duration::{format_duration, parse_duration};
 pub use error::{ConfigError, Problem};
-pub use grants::{
-    DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError, SocketGrant,
-    SocketGrantError,
-};
+pub use grants::{DuplicateGuest, FolderGrant, FolderMode, Grants, GuestPath, GuestPathError};
 pub use http::{
     DnsName, HostError, HostPattern, HostPatternError, HttpAuthority, HttpConnectTimeout,
     HttpGrant, HttpHost, HttpInFlight, HttpMaxRequest, HttpMaxResponse, HttpMethod,
@@ -135,6 +134,11 @@ pub use limits::{
     LogRateLimit, MemoryLimit, QueueLimit, TimeoutLimit,
 };
 pub use modules::{ModuleName, Modules};
+pub use objects::{
+    Bucket, BucketError, ObjectsCredentials, ObjectsEndpoint, ObjectsEndpointError, ObjectsGrant,
+    ObjectsGrants, ObjectsInFlight, ObjectsKeys, ObjectsLinkExpiry, ObjectsMaxSize,
+    ObjectsOperations, ObjectsPrefix, ObjectsPrefixError, ObjectsTimeout, Region, RegionError,
+};
 pub use place::Place;
 pub use provider::{BuiltinName, BuiltinNameError, ProviderConfig, Resolve, ResolveError};
 pub use public_url::{PublicUrl, PublicUrlError};
@@ -155,6 +159,7 @@ pub use several::{
     Providers, ProvidersError, Routes,
 };
 pub use size::ByteSize;
+pub use sockets::{SocketGrant, SocketGrantError};
 pub use sql::{
     SqlByteRate, SqlConnections, SqlGrant, SqlGrants, SqlInFlight, SqlMaxBytes, SqlMaxRows,
     SqlMaxStatement, SqlName, SqlNameError, SqlOperations, SqlStatementTimeout, SqlTransactions,

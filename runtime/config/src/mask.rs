@@ -34,7 +34,7 @@ fn sounds_secret(key: &str) -> bool {
         .any(|word| key.contains(word) || strsim::damerau_levenshtein(&key, word) <= 1)
 }
 
-/// The text with every secret value covered by asterisks. `broken` says that
+/// The text with every secret value covered by asterisks and what looks like them. `broken` says that
 /// the text is not whole TOML: then lines are covered as well, since the tree
 /// may lack the value.
 pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
@@ -57,13 +57,23 @@ pub(crate) fn masked(text: &str, tree: &DeTable<'_>, broken: bool) -> String {
         for c in secret.chars() {
             match c {
                 '\n' | '\r' => shown.push(c),
-                _ => (0..c.len_utf8()).for_each(|_| shown.push('*')),
+                _ => shown.push(cover(c)),
             }
         }
         done = span.end;
     }
     shown.push_str(text.get(done..).unwrap_or_default());
     shown
+}
+
+/// As long as `c`, so that neither spans nor columns move.
+fn cover(c: char) -> char {
+    match c.len_utf8() {
+        1 => '*',
+        2 => '\u{d7}',
+        3 => '\u{2217}',
+        _ => '\u{1f7b1}',
+    }
 }
 
 fn in_table(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
@@ -132,13 +142,14 @@ mod tests {
 
     #[test]
     fn secrets_are_covered_and_nothing_else_moves() {
-        let text = "[server]\nlisten = \"0.0.0.0:1\"\ntokn = \"pässword\" # why\n[modules.cache]\noptions = { api_key = \"k\", ttl = \"1s\", passwords = [\"p\", 7] }\n";
+        let text = "[server]\nlisten = \"0.0.0.0:1\"\ntokn = \"pä語🦀word\" # why\n[modules.cache]\noptions = { api_key = \"k\", ttl = \"1s\", passwords = [\"p\", 7] }\n";
         let shown = mask(text);
         assert_eq!(
             shown,
-            "[server]\nlisten = \"0.0.0.0:1\"\ntokn = *********** # why\n[modules.cache]\noptions = { api_key = ***, ttl = \"1s\", passwords = [***, *] }\n"
+            "[server]\nlisten = \"0.0.0.0:1\"\ntokn = **×∗🞱***** # why\n[modules.cache]\noptions = { api_key = ***, ttl = \"1s\", passwords = [***, *] }\n"
         );
         assert_eq!(shown.len(), text.len());
+        assert_eq!(shown.chars().count(), text.chars().count());
     }
 
     #[test]

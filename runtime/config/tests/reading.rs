@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use stheno_config::{
     ByteSize, CompileCache, Config, ConfigError, FolderMode, HttpScheme, Limits, ModuleName,
-    Resolve, SecretPlace, ServerConfig,
+    ObjectsCredentials, Resolve, SecretPlace, ServerConfig,
 };
 
 const WHOLE: &str = r#"
@@ -42,6 +42,7 @@ http = [
 store = { default = { path = "./data/store.redb", max_size = "1GiB" } }
 redis = { default = { url = "redis://app:${A}@cache:6380/2", prefix = "shop:", timeout = "1s", in_flight = 7, scripts = ["0000000000000000000000000000000000000000000000000000000000000000"] } }
 sql = { default = { url = "postgres://app:${A}@db:5433/shop", schema = "shop_cache", role = "cache", ca = "./ca.pem", statement_timeout = "1s", max_rows = 7 } }
+objects = { default = { bucket = "shop-files", prefix = "files/", endpoint = "http://[::1]:9000/", region = "eu-central-1", path_style = true, public = true, ca = "./ca.pem", access_key_id = "id", secret_access_key = "${A}", session_token = "t", timeout = "1s", operations_per_second = 5, in_flight = 7, max_object_size = "1GiB", max_link_expiry = "1h" }, chain = { bucket = "shop-files", prefix = "", endpoint = "http://minio:9000", plain_http = true, credential_chain = true } }
 
 [modules.cache.limits]
 memory = "128MiB"
@@ -104,7 +105,7 @@ fn every_documented_key_is_read() {
             (PathBuf::from("/srv"), "/srv", FolderMode::ReadWrite),
         ]
     );
-    let sockets: Vec<_> = cache.grants.sockets().iter().map(|s| s.address().to_string()).collect();
+    let sockets: Vec<_> = cache.grants.sockets().iter().map(ToString::to_string).collect();
     assert_eq!(sockets, ["127.0.0.1:6379", "[::1]:6379"]);
 
     let [wide, address, private] = cache.grants.http() else { panic!("three grants of HTTP") };
@@ -157,6 +158,23 @@ fn every_documented_key_is_read() {
     assert_eq!(sql.ca, Some(PathBuf::from("/etc/stheno/ca.pem")));
     assert_eq!((sql.statement_timeout.get(), sql.max_rows.get()), (Duration::from_secs(1), 7));
     assert_eq!(sql.connections.get(), 8);
+
+    let [chain, default] = ["chain", "default"].map(|label| &cache.grants.objects()[label]);
+    assert_eq!((default.bucket.as_str(), default.prefix.as_str()), ("shop-files", "files/"));
+    assert_eq!(default.endpoint.as_ref().unwrap().to_string(), "http://[::1]:9000");
+    assert_eq!((default.region.as_str(), default.path_style), ("eu-central-1", true));
+    assert_eq!((default.public, default.ca.clone()), (true, Some("/etc/stheno/ca.pem".into())));
+    let ObjectsCredentials::Keys(keys) = &default.credentials else { panic!("{default:?}") };
+    assert_eq!(keys.secret_access_key.expose_secret(), "alpha");
+    assert!(keys.session_token.as_ref().unwrap().matches("t") && keys.access_key_id.matches("id"));
+    assert!(!format!("{default:?}").contains("alpha"));
+    assert_eq!((default.timeout.get(), default.in_flight.get()), (Duration::from_secs(1), 7));
+    assert_eq!(default.operations_per_second.get(), 5);
+    assert_eq!(default.max_object_size.get(), ByteSize::gib(1));
+    assert_eq!(default.max_link_expiry.get(), Duration::from_secs(3600));
+    assert_eq!(chain.credentials, ObjectsCredentials::Chain);
+    assert_eq!((chain.prefix.as_str(), chain.region.as_str()), ("", "us-east-1"));
+    assert_eq!((chain.public, chain.path_style, chain.timeout.get().as_secs()), (false, false, 30));
 
     let Limits {
         memory,

@@ -210,6 +210,32 @@ pub mod sql {
     pub struct TransactionHandle(pub u64);
 }
 
+/// Objects in a granted bucket, for providers that import them.
+pub mod objects {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "package stheno:host-side; world objects { import stheno:objects/objects@0.1.0; }",
+        world: "stheno:host-side/objects",
+        imports: {
+            "stheno:objects/objects.open": trappable,
+            default: async | trappable,
+        },
+        with: {
+            "stheno:provider/types": crate::base::stheno::provider::types,
+            "stheno:host/streams": crate::base::stheno::host::streams,
+            "stheno:objects/objects.binding": crate::objects::Handle,
+        },
+        trappable_error_type: { "stheno:provider/types.error" => crate::HostError },
+    });
+
+    pub use stheno::objects::objects::*;
+
+    /// A binding that an instance has opened: its place among those that the
+    /// `objects` capability keeps for the instance.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Handle(pub usize);
+}
+
 /// The files module's interface.
 pub mod files {
     wasmtime::component::bindgen!({

@@ -101,6 +101,19 @@ pub mod sql {
     });
 }
 
+pub mod objects {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package stheno:sdk; world objects-part { import stheno:objects/objects@0.1.0; }",
+        world: "stheno:sdk/objects-part",
+        with: {
+            "stheno:provider/types@0.1.0": super::base::stheno::provider::types,
+            "stheno:host/streams@0.1.0": super::base::stheno::host::streams,
+        },
+        generate_all,
+    });
+}
+
 pub mod notifications {
     wit_bindgen::generate!({
         path: "../../wit",

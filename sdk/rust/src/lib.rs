@@ -87,8 +87,8 @@
 //! `cargo test` runs it), and parse options into types once, in `start`.
 //!
 //! What belongs here is what every provider needs: the traits and their
-//! exports, options, units, globs, log, clock, store, Redis, SQL and requests
-//! over HTTP.
+//! exports, options, units, globs, log, clock, store, Redis, SQL, objects and
+//! requests over HTTP.
 //! What only one provider needs belongs to that provider.
 
 pub mod analytics;
@@ -102,6 +102,7 @@ mod host;
 pub mod http;
 pub mod locking;
 pub mod notifications;
+pub mod objects;
 pub mod options;
 #[doc(hidden)]
 pub mod provider;

@@ -4,19 +4,15 @@
 //! The native upload does what a store must do too: it writes aside, syncs and
 //! renames. Both read from the page cache.
 
-use std::time::{Duration, Instant};
-
 use stheno::config::{FolderGrant, FolderMode, Grants, GuestPath, ModuleName};
 use stheno::{Files, NewFile, Runtime};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::measure::{Measured, Row, cpu_time, histogram, memory_of, summarise};
+use crate::measure::Row;
+use crate::transfer::{CHUNK, ROUNDS, Sum, drain, peak, reset_peak, resident, source};
 
 const BENCH: &str = "files-local";
 const BASELINE: &str = "tokio::fs";
-const BYTES: u64 = 100 << 20;
-const ROUNDS: u64 = 10;
-const CHUNK: usize = 512 * 1024;
 
 pub(crate) async fn run(print: &mut impl FnMut(Row)) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -67,11 +63,6 @@ async fn remove(files: &Files, key: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same bytes for both.
-fn source() -> impl AsyncRead + Send + Unpin + 'static {
-    tokio::io::repeat(7).take(BYTES)
-}
-
 async fn native_up(path: &std::path::Path) -> anyhow::Result<()> {
     let aside = path.with_extension("part");
     let mut file = tokio::fs::File::create(&aside).await?;
@@ -88,58 +79,4 @@ async fn native_up(path: &std::path::Path) -> anyhow::Result<()> {
     file.sync_all().await?;
     tokio::fs::rename(aside, path).await?;
     Ok(())
-}
-
-async fn drain(mut body: impl AsyncRead + Unpin) -> anyhow::Result<()> {
-    let mut chunk = vec![0; CHUNK];
-    let mut total = 0;
-    loop {
-        let read = body.read(&mut chunk).await?;
-        if read == 0 {
-            break;
-        }
-        total += read as u64;
-    }
-    anyhow::ensure!(total == BYTES, "{total} bytes came back");
-    Ok(())
-}
-
-struct Sum {
-    wall: Duration,
-    cpu: Duration,
-    latencies: hdrhistogram::Histogram<u64>,
-}
-
-impl Sum {
-    fn new() -> Self {
-        Self { wall: Duration::ZERO, cpu: Duration::ZERO, latencies: histogram() }
-    }
-
-    async fn add(&mut self, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-        let (begun, begun_cpu) = (Instant::now(), cpu_time());
-        work.await?;
-        let took = begun.elapsed();
-        self.wall += took;
-        self.cpu += cpu_time() - begun_cpu;
-        self.latencies.saturating_record(took.as_nanos() as u64);
-        Ok(())
-    }
-
-    fn measured(&self) -> Measured {
-        summarise(ROUNDS, self.wall, self.cpu, &self.latencies)
-    }
-}
-
-/// Resident KiB.
-fn resident() -> anyhow::Result<u64> {
-    memory_of("self", "VmRSS:")
-}
-
-/// The most resident KiB since [`reset_peak`].
-fn peak() -> anyhow::Result<u64> {
-    memory_of("self", "VmHWM:")
-}
-
-fn reset_peak() -> anyhow::Result<()> {
-    Ok(std::fs::write("/proc/self/clear_refs", "5")?)
 }

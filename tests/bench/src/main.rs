@@ -10,17 +10,22 @@ mod cache_redis;
 mod events_durable;
 mod events_local;
 mod files_local;
+mod files_s3;
 mod http;
 mod locking_local;
 mod locking_postgres;
+mod locking_redis;
 mod measure;
 mod native;
 mod start;
+mod transfer;
 mod workflows_local;
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use stheno_test_support::ObjectServer;
 
 use measure::Row;
 
@@ -53,6 +58,8 @@ enum Bench {
     LockingLocal,
     /// The locks on PostgreSQL.
     LockingPostgres,
+    /// The locks on Redis.
+    LockingRedis,
     /// The events on their local provider, in a store.
     EventsDurable,
     /// The analytics on their local provider, in files.
@@ -61,6 +68,8 @@ enum Bench {
     WorkflowsLocal,
     /// The files on their local provider.
     FilesLocal,
+    /// The files on S3.
+    FilesS3,
     /// A request through a guest.
     Http,
     /// From `stheno up` to ready.
@@ -68,6 +77,10 @@ enum Bench {
 }
 
 fn main() -> anyhow::Result<()> {
+    // No benchmark is called like a folder: one has started this as its server.
+    if std::env::args_os().nth(1).is_some_and(|first| Path::new(&first).is_absolute()) {
+        ObjectServer::serve_as_told();
+    }
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(arguments.threads)
@@ -91,6 +104,9 @@ fn main() -> anyhow::Result<()> {
     if wanted(Bench::LockingPostgres) {
         runtime.block_on(locking_postgres::run(span, &mut |row| print.row(&row)))?;
     }
+    if wanted(Bench::LockingRedis) {
+        runtime.block_on(locking_redis::run(span, &mut |row| print.row(&row)))?;
+    }
     if wanted(Bench::EventsDurable) {
         runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;
     }
@@ -102,6 +118,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::FilesLocal) {
         runtime.block_on(files_local::run(&mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::FilesS3) {
+        runtime.block_on(files_s3::run(&mut |row| print.row(&row)))?;
     }
     if wanted(Bench::Http) {
         runtime.block_on(http::run(span, &mut |row| print.row(&row)))?;

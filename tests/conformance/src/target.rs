@@ -23,11 +23,11 @@ pub struct Target {
     /// Whether the config says what it is granted.
     granted: bool,
     info: ProviderInfo,
-    /// What has time pass where the provider's is not the host's.
-    elsewhere: Option<Passes>,
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
-type Passes = Arc<dyn Fn(Duration) + Send + Sync>;
+/// Has time pass where a provider's time is not the host's.
+pub(crate) type Elsewhere = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Why a component cannot be tested.
 #[derive(Debug, thiserror::Error)]
@@ -98,32 +98,23 @@ impl Target {
             config,
             imports: seen.imports.into_iter().map(|import| import.name).collect(),
             granted,
+            elsewhere: None,
             info: ProviderInfo {
                 name: seen.file,
                 version: String::new(),
                 instances: "one",
                 features: Vec::new(),
             },
-            elsewhere: None,
         };
         target.described().await
     }
 
-    /// The same component, whose time is not that of the host: `passes` hears how much
-    /// passes, before the host's clock moves. Without it the suite's cases of time can
-    /// be met only by providers that go by the host's clock.
+    /// For a provider that goes by the time of a server: `pass` is to move that on
+    /// whenever a case moves on the clock of the host, and just before it. The server
+    /// stands still otherwise, as that clock does.
     #[must_use]
-    pub fn with_time_elsewhere(
-        self,
-        passes: impl Fn(Duration) + Send + Sync + 'static,
-    ) -> Self {
-        Self { elsewhere: Some(Arc::new(passes)), ..self }
-    }
-
-    pub(crate) fn pass_elsewhere(&self, time: Duration) {
-        if let Some(passes) = &self.elsewhere {
-            passes(time);
-        }
+    pub fn with_time_elsewhere(self, pass: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self { elsewhere: Some(Arc::new(pass)), ..self }
     }
 
     /// Starts it as each case will, since features may depend on what is granted.

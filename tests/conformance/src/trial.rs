@@ -64,7 +64,9 @@ impl Trial {
 
     pub(crate) fn pass(&self, millis: u64) {
         let time = Duration::from_millis(millis);
-        self.target.pass_elsewhere(time);
+        if let Some(elsewhere) = &self.target.elsewhere {
+            elsewhere(time);
+        }
         self.hand.advance(time);
     }
 

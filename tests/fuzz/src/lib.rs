@@ -19,6 +19,7 @@
 
 mod config;
 mod http;
+mod objects;
 mod redis;
 mod sql;
 
@@ -43,6 +44,11 @@ pub const TARGETS: &[Target] = &[
         name: "http-request",
         promise: "a request that is allowed goes to the granted server, below the granted path",
         run: http::request,
+    },
+    Target {
+        name: "object-key",
+        promise: "a key that is taken stays below its prefix however often somebody decodes it, as do listings and sources of copies",
+        run: objects::key,
     },
     Target {
         name: "redis-command",

@@ -12,9 +12,13 @@
 
 use serde_json::{Map, Value};
 pub use stheno::{Error, ErrorKind};
-use stheno_config::{Grants, Limits};
+use stheno_config::{
+    Bucket, Grants, Limits, ObjectsCredentials, ObjectsEndpoint, ObjectsGrant, ObjectsKeys,
+    ObjectsPrefix, Secret, StoreLabel,
+};
 use stheno_contracts::cache::Entry;
 use stheno_engine::{CacheModule, Clock, Engine, LoadError, Provider, Source, Terms};
+use stheno_test_support::ObjectServer;
 
 /// A cache provider of the suites.
 pub type Guest = Provider<CacheModule>;
@@ -43,6 +47,26 @@ pub fn with_option(key: &str, value: &str) -> Terms {
     let mut terms = terms(Limits::default());
     terms.options.insert(key.to_owned(), Value::String(value.to_owned()));
     terms
+}
+
+/// Grants what stands below `own/` in the bucket `shop` of this server, as changed.
+///
+/// # Panics
+///
+/// When the URL is none.
+pub fn grant_objects(terms: &mut Terms, url: &str, change: impl FnOnce(&mut ObjectsGrant)) {
+    let keys = ObjectsCredentials::Keys(ObjectsKeys {
+        access_key_id: Secret::new(ObjectServer::ACCESS_KEY),
+        secret_access_key: Secret::new(ObjectServer::SECRET_KEY),
+        session_token: None,
+    });
+    let bucket = Bucket::new("shop").expect("a bucket");
+    let prefix = ObjectsPrefix::new("own/").expect("a prefix");
+    let mut grant = ObjectsGrant::new(bucket, prefix, keys);
+    grant.endpoint = Some(ObjectsEndpoint::new(url).expect("the URL of a server"));
+    grant.path_style = true;
+    change(&mut grant);
+    terms.grants.add_objects(StoreLabel::new("default").expect("a label"), grant);
 }
 
 /// A guest of `guests/` as a source.

@@ -6,12 +6,18 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
+mod clock;
 mod guests;
+mod object_process;
+mod objects;
 mod postgres;
 mod process;
 mod redis;
 
+pub use clock::ServerClock;
 pub use guests::{compile_cache, guest, guest_bytes};
+pub use object_process::ObjectProcess;
+pub use objects::ObjectServer;
 pub use postgres::PostgresServer;
 pub use process::Footprint;
 pub use redis::{RedisClient, RedisServer};

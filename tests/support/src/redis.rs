@@ -5,12 +5,15 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::ServerClock;
+
 /// A server on a free port of this machine, with nothing on disk. It ends when
 /// this is dropped, and also when the process that started it dies, in whatever
 /// way.
 pub struct RedisServer {
     port: u16,
     arguments: Vec<String>,
+    clock: Option<ServerClock>,
     running: Option<Running>,
 }
 
@@ -38,9 +41,33 @@ impl RedisServer {
     /// As [`RedisServer::start`].
     #[must_use]
     pub fn with(arguments: &[&str]) -> Self {
+        Self::begin(arguments, None)
+    }
+
+    /// Starts a server whose time stands still, but for [`RedisServer::pass`]. A
+    /// command that waits for so long waits until then, or until something comes.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`], and when there is no C compiler.
+    #[must_use]
+    pub fn on_a_clock() -> Self {
+        Self::begin(&[], Some(ServerClock::start()))
+    }
+
+    /// Moves the time of a server that was started on a clock.
+    ///
+    /// # Panics
+    ///
+    /// When it was not.
+    pub fn pass(&self, time: Duration) {
+        self.clock.as_ref().expect("it was started on a clock").advance(time);
+    }
+
+    fn begin(arguments: &[&str], clock: Option<ServerClock>) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         // Somebody may take the port between the two steps.
-        let mut server = Self { port: 0, arguments, running: None };
+        let mut server = Self { port: 0, arguments, clock, running: None };
         for _ in 0..10 {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
             server.port = free.local_addr().expect("it has an address").port();
@@ -63,10 +90,14 @@ impl RedisServer {
     }
 
     fn try_start(&mut self) -> bool {
-        const SCRIPT: &str =
-            r#"redis-server "$@" & echo "$!"; cat >/dev/null; kill -9 "$!"; wait "$!""#;
+        const SCRIPT: &str = r#"env ${STHENO_TEST_CLOCK_LIBRARY:+LD_PRELOAD="$STHENO_TEST_CLOCK_LIBRARY"} \
+            redis-server "$@" & echo "$!"; cat >/dev/null; kill -9 "$!"; wait "$!""#;
         let port = self.port.to_string();
-        let mut keeper = Command::new("sh")
+        let mut keeper = Command::new("sh");
+        if let Some(clock) = &self.clock {
+            keeper.envs(clock.environment());
+        }
+        let mut keeper = keeper
             .args(["-c", SCRIPT, "redis"])
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--daemonize", "no", "--dir", "/tmp"])
@@ -257,6 +288,23 @@ impl RedisClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_server_on_a_clock_passes_when_it_is_told_to() {
+        let server = RedisServer::on_a_clock();
+        let mut client = server.client();
+        let time = client.call(&["TIME"]);
+        assert_eq!(client.text(&["SET", "k", "v", "PX", "1000"]), "OK");
+        server.pass(Duration::from_millis(999));
+        assert_eq!(client.text(&["PTTL", "k"]), "1");
+        server.pass(Duration::from_millis(1));
+        assert_eq!(client.call(&["GET", "k"]), [None]);
+        let seconds = |time: &[Option<Vec<u8>>]| {
+            let text = time.first().cloned().flatten().unwrap_or_default();
+            String::from_utf8_lossy(&text).parse::<u64>().expect("a number")
+        };
+        assert_eq!(seconds(&client.call(&["TIME"])), seconds(&time) + 1);
+    }
 
     #[test]
     fn a_server_is_there_goes_and_comes_again() {

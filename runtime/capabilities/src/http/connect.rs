@@ -22,9 +22,9 @@ use stheno_config::{HttpGrant, HttpScheme};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::address::Class;
 use super::body::RequestBody;
 use super::policy::names_address;
+use crate::address::Class;
 use crate::tls::{self, TlsError};
 
 /// A client with connections of its own.

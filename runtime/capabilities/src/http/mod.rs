@@ -22,7 +22,6 @@
 //! HTTP/1.1 is spoken, with TLS by `rustls` on `ring`, trusting the certificates
 //! of the system or those of the grant's `ca`.
 
-mod address;
 mod body;
 mod connect;
 mod explain;

@@ -58,7 +58,7 @@ pub(super) fn admit(args: &[Vec<u8>]) -> Result<Admitted<'_>, Error> {
     if spec.name == "COPY" {
         copy_options(args)?;
     }
-    let waits = wait(spec, args)?;
+    let waits = wait(spec, args, keys)?;
     Ok(Admitted { spec, args, keys, waits })
 }
 
@@ -201,7 +201,7 @@ fn copy_options(args: &[Vec<u8>]) -> Result<(), Error> {
     Ok(())
 }
 
-fn wait(spec: Spec, args: &[Vec<u8>]) -> Result<Option<Duration>, Error> {
+fn wait(spec: Spec, args: &[Vec<u8>], keys: Positions) -> Result<Option<Duration>, Error> {
     let seconds = |text: Option<&Vec<u8>>| {
         let text = text.and_then(|text| std::str::from_utf8(text).ok());
         let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -211,7 +211,8 @@ fn wait(spec: Spec, args: &[Vec<u8>]) -> Result<Option<Duration>, Error> {
     let waits = match spec.waits {
         Waits::No => return Ok(None),
         Waits::First => seconds(args.get(1)),
-        Waits::Last => seconds(args.last()),
+        // A key is no time, even if it reads like one.
+        Waits::Last => seconds(args.last().filter(|_| !keys.contains(args.len() - 1))),
         Waits::Block => {
             let group = matches!(spec.keys, Keys::Streams { group: true });
             match streams(spec, args, group)?.block {

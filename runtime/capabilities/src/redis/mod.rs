@@ -34,6 +34,7 @@ pub(crate) mod fuzzing;
 mod link;
 mod meter;
 mod reply;
+mod server_side;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ pub use acl::acl_line;
 pub(crate) use bindings::Binding;
 pub use bindings::Redis;
 pub(crate) use explain::{powers, rule};
+pub use server_side::{ServerSide, server_side};
 
 type Command = Vec<Vec<u8>>;
 

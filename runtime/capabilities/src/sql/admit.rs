@@ -261,7 +261,7 @@ fn keyword(tokens: &[Token<'_>], at: usize, word: &str, level: &mut Level) -> Re
         "join" => level.table = true,
         "setof" => return Err(denied("SETOF has no place in a statement")),
         // Of an aggregate, within an expression.
-        "group" if is(1, &["within"]) => level.table = false,
+        "group" if !tokens.get(at + 1).is_some_and(|next| next.is("by")) => level.table = false,
         // They stand between such a word and the table.
         "only" | "lateral" => {}
         "select" | "where" | "group" | "having" | "window" | "union" | "intersect" | "except"

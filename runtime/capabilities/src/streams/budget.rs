@@ -27,20 +27,20 @@ impl HostBytes {
     }
 
     /// An account entry that holds nothing yet.
-    pub(super) fn hold(&self) -> Held {
+    pub(crate) fn hold(&self) -> Held {
         Held { account: self.clone(), bytes: 0 }
     }
 }
 
 /// Bytes drawn from a [`HostBytes`].
-pub(super) struct Held {
+pub(crate) struct Held {
     account: HostBytes,
     bytes: u64,
 }
 
 impl Held {
     /// Draws `more` bytes, or none when the account would be overdrawn.
-    pub(super) fn grow(&mut self, more: u64) -> Result<(), Error> {
+    pub(crate) fn grow(&mut self, more: u64) -> Result<(), Error> {
         let limit = self.account.limit;
         self.account
             .used

@@ -15,18 +15,19 @@ use wasmtime::component::Resource;
 
 use crate::Capabilities;
 
+pub(crate) use budget::Held;
 pub use budget::HostBytes;
 
 /// The most that one read or write moves; the contract says so too.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::InvalidArgument("the handle is from an earlier call, which closed it".into())
 }
 
 /// A source may fail with an error of the contract inside; anything else is the
 /// machine's trouble.
-fn typed(error: std::io::Error) -> Error {
+pub(crate) fn typed(error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => Error::Unavailable(format!("reading the body failed: {error}")),

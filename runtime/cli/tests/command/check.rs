@@ -23,6 +23,28 @@ fn a_good_config_is_good() {
 }
 
 #[test]
+fn a_check_says_whether_the_server_keeps_the_user_within_the_prefix() {
+    let server = stheno_test_support::RedisServer::start();
+    let config = folder(&format!(
+        "[modules.cache]\nresolve = \"cache-redis\"\ngrants.redis.default = {{ url = {:?}, prefix = \"shop:\" }}\n",
+        server.url()
+    ));
+    let said = |arguments: &[&str]| {
+        let command = &mut stheno();
+        let (code, stdout, _) = run(command.arg("check").args(arguments).current_dir(&config), b"");
+        assert_eq!(code, 0);
+        String::from_utf8(stdout).unwrap()
+    };
+    let lets = "modules.cache.grants.redis.default: the server lets the user of `url` read keys";
+    assert!(said(&[]).contains(lets), "{}", said(&[]));
+    let found: Value = serde_json::from_str(&said(&["--json"])).unwrap();
+    assert_eq!(found["redis"][0]["kept_by_server"], false);
+    assert!(!said(&["--offline"]).contains("grants.redis"));
+    drop(server);
+    assert!(said(&[]).contains("is not known: "), "{}", said(&[]));
+}
+
+#[test]
 fn without_a_config_the_defaults_are_checked() {
     let empty = tempfile::tempdir().unwrap();
     let (code, stdout, _) = run(stheno().arg("check").current_dir(&empty), b"");

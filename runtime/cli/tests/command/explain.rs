@@ -13,6 +13,7 @@ grants.sql.default = { url = "postgres://app:hunter2@127.0.0.1/shop", schema = "
 [modules.files]
 resolve = "files-local"
 grants.folders = [{ host = "./data", guest = "/files" }]
+grants.objects.default = { bucket = "shop-files", prefix = "files/", endpoint = "https://s3.example.com", access_key_id = "hunter2", secret_access_key = "hunter2" }
 
 [[modules.notifications.providers]]
 id = "mail"
@@ -52,6 +53,8 @@ fn what_each_provider_may_do_is_said_and_no_secret_with_it() {
     assert!(all.contains("on keys that begin with \"shop:\""), "{all}");
     assert!(all.contains("send POST to https://api.resend.com:443/emails"), "{all}");
     assert!(all.contains("in the header `authorization`"), "{all}");
+    assert!(all.contains("the bucket \"shop-files\" at https://s3.example.com"), "{all}");
+    assert!(all.contains("whose key begins with \"files/\""), "{all}");
 
     let (code, one) = explain(&["notifications.log"]);
     assert_eq!(code, 0);
@@ -91,6 +94,11 @@ fn a_question_is_answered_with_what_decides_and_the_line_that_would_change_it() 
         (&["locking", "sql", "SELECT a FROM other.b"], false, "no schema before it"),
         (&["locking", "sql", "SET ROLE other"], false, "begins with SELECT"),
         (&["locking", "sql", "--label", "second", "SELECT 1"], false, "grants.sql.second = "),
+        (&["files", "object", "a/ü.pdf"], true, "\"files/a/ü.pdf\" in the bucket \"shop-files\""),
+        (&["files", "object", "../secret"], false, "`..`"),
+        (&["files", "object", "%2e%2e/secret"], false, "percent-encoded"),
+        (&["files", "object", "--public", "a"], false, "grants.objects.default: public = true"),
+        (&["files", "object", "--label", "second", "a"], false, "grants.objects.second = "),
         (&["files", "read", "/files/a"], true, "read-only"),
         (&["files", "write", "/files/a"], false, "mode = \"read-write\""),
         (&["files", "read", "/etc/passwd"], false, "no folder is granted at /etc/passwd"),

@@ -10,6 +10,7 @@
 mod acl;
 mod call;
 mod check;
+mod credentials;
 mod explain;
 mod files;
 mod stheno;

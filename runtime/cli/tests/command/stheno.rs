@@ -88,8 +88,14 @@ impl Up {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(self.sender(name).status().unwrap().success());
+    }
+
+    /// What sends it a signal, from wherever that is.
+    pub(crate) fn sender(&self, name: &str) -> Command {
+        let mut kill = Command::new("kill");
+        kill.args(["-s", name, &self.child.id().to_string()]);
+        kill
     }
 
     /// Waits until it has ended, reading the rest of its log.

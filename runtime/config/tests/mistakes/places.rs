@@ -235,8 +235,16 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
             &[("another folder is granted at this guest path already", "guest path of its own")],
         ),
         (
-            "[modules.cache.grants]\nsockets = [«\"redis:6379\"]",
-            &[("IP:PORT", "write the address and not a name")],
+            "[modules.cache.grants]\nsockets = [«\"127.1:6379\"]",
+            &[("ends in a number", "write a name or an address, and a port")],
+        ),
+        (
+            "[modules.cache.grants]\nsockets = [{ to = \"10.0.0.1:1\", private = «true }]",
+            &[("this is an address", "leave it out")],
+        ),
+        (
+            "[modules.cache.grants]\nsockets = [«{ private = true }]",
+            &[("the grant has no `to`", "write { to = ")],
         ),
         (
             "[modules.cache.grants]\nsockets = [\"10.0.0.1:1\", «\"10.0.0.1\"]",
@@ -293,6 +301,41 @@ fn a_value_that_cannot_be_says_why_and_what_can() {
                 ("`max_rows` must lie between 1 and 10000000", "the default"),
                 ("there is no key `pool`", "`statement_timeout`"),
             ],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = «{ bucket = \"abc\", access_key_id = \"a\", secret_access_key = \"b\" }",
+            &[("the binding has no `prefix`", "write objects.default = {")],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = «{ bucket = \"abc\", prefix = \"a/\", access_key_id = \"a\" }",
+            &[("the binding has no `secret_access_key`", "credential_chain = true")],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = { bucket = \"abc\", prefix = \"a/\", session_token = «\"a\", credential_chain = true }",
+            &[("looks for keys elsewhere", "leave out one of the two")],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = { bucket = «\"Shop\", prefix = «\"files\", region = «\"EU\", credential_chain = true }",
+            &[
+                ("\"Shop\" is not the name of a bucket", "bucket = \"shop-files\""),
+                ("it does not end in `/`", "write prefix = \"files/\""),
+                ("\"EU\" is not a region", "eu-central-1"),
+            ],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = { bucket = \"abc\", prefix = \"\", credential_chain = true, endpoint = «\"http://10.0.0.1:9000\" }",
+            &[("travel in the clear", "plain_http = true")],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = { bucket = \"abc\", prefix = \"\", credential_chain = true, endpoint = «\"s3.example.com\", path_style = «1 }",
+            &[
+                ("it does not begin with `https://`", "https://s3.example.com"),
+                ("`path_style` must be `true` or `false`", "path_style = true"),
+            ],
+        ),
+        (
+            "[modules.cache.grants]\nobjects.default = { bucket = \"abc\", prefix = \"\", credential_chain = true, max_link_expiry = «\"8d\" }",
+            &[("`max_link_expiry` must lie between 1s and 7d", "the default")],
         ),
         (
             "[modules.cache.grants]\nstore.default = «{ path = \"a.redb\" }",

@@ -18,6 +18,8 @@ fn no_error_shows_the_value_of_a_variable() {
         "[modules.cache.grants]\nredis.a = { url = \"redis://a:${SHORT}@\", prefix = \"a\" }",
         "[modules.cache.grants]\nsql.a = { url = \"${SHORT}\", schema = \"${SHORT} \" }",
         "[modules.cache.grants]\nsql.a = { url = \"postgres://a:${SHORT}@\", schema = \"a\" }",
+        "[modules.cache.grants]\nobjects.a = { bucket = \"${SHORT}\", prefix = \"${SHORT}*\", endpoint = \"${SHORT}\", region = \"${SHORT}/\" }",
+        "[modules.cache.grants]\nobjects.a = { bucket = \"a\", prefix = \"\", endpoint = \"https://a:${SHORT}@b\", access_key_id = \"${SHORT} \", secret_access_key = \"${SHORT} \" }",
         "[modules.cache.limits]\ntimeout = \"${SHORT}\"\ninstances = \"${SHORT}\"",
     ] {
         let error = parse(text).expect_err(text);
@@ -39,6 +41,8 @@ fn no_error_shows_a_token_that_is_written_out() {
         "[server]\ntoken = \"${NO:-hunter2}\"",
         "[server]\ntoken = hunter2",
         "[server]\ntoken = \"hunter2",
+        "[modules.cache.grants]\nobjects.a = { bucket = \"A\", prefix = \"\", access_key_id = \"a\", secret_access_key = \"hunter2\" }",
+        "[modules.cache.grants]\nobjects.a = { bucket = \"A\", prefix = \"\", session_token = \"hunter2 \", endpoint = \"http://a:hunter2@b\" }",
     ] {
         let error = parse(text).expect_err(text);
         let shown = format!("{error} {error:?} {:?}", miette::Report::new(error.clone()));

@@ -1,8 +1,10 @@
 //! What is asked and answered in JSON.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use stheno::NewFile;
+use stheno::{NewFile, UploadUrl};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{FileBody, NewFileBody};
@@ -211,6 +213,8 @@ pub(super) struct UploadLinkBody {
     key: String,
     /// Where to PUT the body, until it expires.
     url: String,
+    /// The headers that the request must have, as they stand here.
+    headers: BTreeMap<String, String>,
 }
 
 /// A link to upload a file, and the key that it will have
@@ -224,6 +228,7 @@ pub(super) async fn upload_url(
     Json(UploadLink { file, expires: Span(expires), store }): Json<UploadLink>,
 ) -> Result<axum::Json<UploadLinkBody>, ApiError> {
     let files = api.files(store.as_deref())?;
-    let upload = files.upload_url(file.into(), expires).await?;
-    Ok(axum::Json(UploadLinkBody { key: upload.key, url: upload.url }))
+    let UploadUrl { key, url, headers } = files.upload_url(file.into(), expires).await?;
+    let headers = headers.into_iter().collect();
+    Ok(axum::Json(UploadLinkBody { key, url, headers }))
 }

@@ -101,6 +101,9 @@ pub struct UploadUrl {
     pub key: String,
     /// Where to send the body, with the method PUT.
     pub url: String,
+    /// The headers that the request must have, as they stand here. There are some
+    /// where the provider's own server takes the upload.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Files {
@@ -347,7 +350,8 @@ impl Files {
     }
 
     /// A key for a file that is yet to come, and a link with which whoever has
-    /// it can upload it (PUT, the body as it is) until the link expires.
+    /// it can upload it (PUT, the body as it is, with the headers that are given)
+    /// until the link expires.
     ///
     /// # Errors
     ///
@@ -360,14 +364,14 @@ impl Files {
                 async move { guest.module.call_upload_url(guest.store, &asked, expires_ms).await },
             )
         });
-        let contract::Upload { key, link } = upload.await?;
+        let contract::Upload { key, link, headers } = upload.await?;
         let url = match link {
             contract::Link::Url(url) => url,
             contract::Link::Hosted => {
                 self.0.links.write(self.id(), key.clone(), file, expires_ms)?
             }
         };
-        Ok(UploadUrl { key, url })
+        Ok(UploadUrl { key, url, headers })
     }
 
     /// What the token of one of this runtime's links allows and in which of its

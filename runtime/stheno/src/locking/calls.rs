@@ -1,11 +1,13 @@
 //! The calls into the provider.
 //!
-//! A provider of one instance serves one call at a time, so acquiring and
-//! releasing are gathered, both in one batch: first all that is let go, then all
-//! that is wanted. A batch in which the instance dies is made again one request
-//! at a time, so that a request that kills it costs nobody else theirs; what was
-//! granted in it died with it. A provider of many instances gets each call for
-//! itself.
+//! Acquiring and releasing are gathered, both in one batch: first all that is let
+//! go, then all that is wanted. Where many instances serve, two batches are
+//! under way, which share out who waits.
+//!
+//! A batch in which a single instance dies is made again one request at a time, so
+//! that a request that kills it costs nobody else theirs; what was granted in it
+//! died with it. Where many serve, what was done is done, and each caller gets the
+//! error.
 
 use std::sync::Arc;
 
@@ -20,10 +22,14 @@ use crate::{Error, ErrorKind};
 /// The most requests in one batch, and about the most bytes.
 const BATCH_REQUESTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// The most batches under way where many instances serve: the next is written while the
+/// server has one. With more they only get smaller, and cost the server more for each
+/// request.
+const SIDE_BY_SIDE: usize = 2;
 
 pub(super) struct Calls {
     core: Arc<Core>,
-    gathered: Option<Coalescer<Operations>>,
+    gathered: Coalescer<Operations>,
 }
 
 /// What is gathered.
@@ -51,10 +57,14 @@ struct Halves {
 impl Calls {
     pub(super) fn new(provider: Provider<LockingModule>, clock: Clock) -> Self {
         let core = Core::new(provider, clock);
-        let gathered = core.provider().is_single().then(|| {
-            let waiting = core.provider().limits().queue.get() as usize;
-            Coalescer::new(Operations(Arc::clone(&core)), waiting)
-        });
+        let limits = core.provider().limits();
+        let waiting = limits.queue.get() as usize;
+        let instances = if core.provider().is_single() {
+            1
+        } else {
+            SIDE_BY_SIDE.min(limits.instances.get() as usize)
+        };
+        let gathered = Coalescer::side_by_side(Operations(Arc::clone(&core)), waiting, instances);
         Self { core, gathered }
     }
 
@@ -63,10 +73,7 @@ impl Calls {
     }
 
     async fn ask(&self, operation: Operation) -> Result<Done, Contract> {
-        match &self.gathered {
-            Some(gathered) => gathered.ask(operation).await,
-            None => Operations(Arc::clone(&self.core)).alone(operation).await,
-        }
+        self.gathered.ask(operation).await
     }
 
     /// Acquires, and waits for its turn if the request says so.
@@ -269,6 +276,12 @@ impl Batch for Operations {
         let (tokens, requests) = (Arc::new(tokens), Arc::new(requests));
         let halves = self.both(Arc::clone(&tokens), Arc::clone(&requests)).await;
         let mut tokens = recover(tokens).into_iter();
+        let halves = match halves {
+            Err(error) if !self.0.provider().is_single() => {
+                return order.into_iter().map(|_| Err(error.clone())).collect();
+            }
+            halves => halves,
+        };
         let Ok(halves) = halves else {
             let mut requests = recover(requests).into_iter();
             let mut answers = Vec::with_capacity(order.len());

@@ -18,6 +18,8 @@ use crate::Error;
 
 /// How long a provider of many instances may wait in one poll.
 const POLL_WAIT_MS: u64 = 1_000;
+/// The same where `limits.instances` allows only one.
+const POLL_BETWEEN_MS: u64 = 20;
 
 pub(super) struct Core {
     provider: Provider<LockingModule>,
@@ -100,13 +102,20 @@ impl Core {
     }
 
     /// Within a call that has succeeded: hands on what these tickets were granted.
+    /// Those of other processes are theirs to ask after.
     pub(super) fn wake<'a>(
         self: &'a Arc<Self>,
         guest: &'a mut Guest<'_, LockingModule>,
         mut woken: Vec<String>,
     ) -> CallFuture<'a, ()> {
         Box::pin(async move {
-            while !woken.is_empty() {
+            loop {
+                if !self.provider.is_single() {
+                    self.waiters.keep_own(&mut woken);
+                }
+                if woken.is_empty() {
+                    break;
+                }
                 match guest.module.call_poll(&mut *guest.store, &woken, 0).await? {
                     Ok(polled) => woken = self.take(polled),
                     // What cannot be told now is told when it is looked again.
@@ -137,7 +146,23 @@ impl Core {
 
     /// Asks after these tickets, or, of none, what time has brought.
     pub(super) async fn poll(self: &Arc<Self>, tickets: Vec<String>) -> Result<(), Contract> {
-        let wait_ms = if self.provider.is_single() { 0 } else { POLL_WAIT_MS };
+        self.poll_for(tickets, 0).await
+    }
+
+    /// As [`Core::poll`], and waits in the provider if there is nothing to say.
+    pub(super) async fn listen(self: Arc<Self>, tickets: Vec<String>) -> Result<(), Contract> {
+        // A call that waits has an instance to itself; with one for all it would hold
+        // up everybody.
+        let alone = self.provider.limits().instances.get() == 1;
+        let wait_ms = if alone { POLL_BETWEEN_MS } else { POLL_WAIT_MS };
+        self.poll_for(tickets, wait_ms).await
+    }
+
+    async fn poll_for(
+        self: &Arc<Self>,
+        tickets: Vec<String>,
+        wait_ms: u64,
+    ) -> Result<(), Contract> {
         self.call(move |mut guest, core| {
             Box::pin(async move {
                 let polled = guest.module.call_poll(&mut *guest.store, &tickets, wait_ms).await?;

@@ -3,12 +3,15 @@
 //! Mostly whoever releases a key brings the news to whoever is next, within the
 //! same call. A task looks only at what nobody brings: leases that expire, what
 //! other processes do, and a provider that had to be started again. It is there
-//! as long as somebody waits.
+//! as long as somebody waits. What other processes do it hears of in a call that
+//! waits in the provider; whatever else happens meanwhile it asks for beside that.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use stheno_contracts::Error as Contract;
 use stheno_contracts::locking as contract;
 use stheno_engine::Clock;
 use tokio::sync::{Notify, oneshot};
@@ -17,9 +20,6 @@ use super::args::MAX_ITEMS;
 use super::core::{Core, Hold, pause};
 use crate::{Error, ErrorKind};
 
-/// How often a provider is asked that other processes share, if it answers at
-/// once.
-const BETWEEN_POLLS: Duration = Duration::from_millis(20);
 /// A ticket that nobody asks after for longer may be taken for abandoned.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
@@ -36,6 +36,9 @@ struct State {
     /// When it is worth looking, on the clock.
     due: Option<Duration>,
     look: Look,
+    /// Where many instances serve: tickets that may have been granted before they
+    /// were known here.
+    new: Vec<String>,
     driven: bool,
     closed: bool,
 }
@@ -78,6 +81,14 @@ impl Waiters {
         if let Some(waiting) = waiting {
             // Who has gone meanwhile gives it back with the hold.
             let _ = waiting.send(hold);
+        }
+    }
+
+    /// Leaves of these tickets those that wait here.
+    pub(super) fn keep_own(&self, tickets: &mut Vec<String>) {
+        if !tickets.is_empty() {
+            let state = self.lock();
+            tickets.retain(|ticket| state.waiting.contains_key(ticket));
         }
     }
 
@@ -140,6 +151,12 @@ impl Core {
             };
             if sooner {
                 state.due = due;
+            }
+            let shared = !self.provider().is_single();
+            if shared {
+                state.new.push(queued.ticket.clone());
+            }
+            if sooner || shared {
                 waiters.news.notify_one();
             }
             if !state.driven {
@@ -156,37 +173,53 @@ impl Core {
 /// Looks when it is time, until nobody waits.
 async fn drive(core: Arc<Core>) {
     let single = core.provider().is_single();
+    let mut listening: Option<Listening> = None;
     let mut failures = 0;
     loop {
         let now = core.clock().monotonic();
-        let due = {
+        let (due, tickets) = {
             let mut state = core.waiters().lock();
             if state.waiting.is_empty() {
                 state.driven = false;
                 state.due = None;
                 state.look = Look::Nowhere;
+                state.new.clear();
                 return;
             }
-            state.due
+            let listen = !single && listening.is_none();
+            let tickets: Vec<String> = match listen {
+                true => state.waiting.keys().take(MAX_ITEMS).cloned().collect(),
+                false => Vec::new(),
+            };
+            (state.due, tickets)
         };
+        if !tickets.is_empty() {
+            listening = Some(Box::pin(Arc::clone(&core).listen(tickets)));
+        }
         let latest = if single { None } else { Some(now.saturating_add(LONGEST_SILENCE)) };
         let moment = match (due, latest) {
             (Some(due), Some(latest)) => Some(due.min(latest)),
             (due, latest) => due.or(latest),
         };
-        tokio::select! {
-            () = core.waiters().news.notified() => {}
+        let mut failed = tokio::select! {
+            () = core.waiters().news.notified() => false,
             () = async {
                 match moment {
                     Some(moment) => core.clock().sleep_until(moment).await,
                     None => std::future::pending().await,
                 }
-            } => {}
-            () = tokio::time::sleep(BETWEEN_POLLS), if !single => {}
-        }
-        let Some(tickets) = core.to_ask(single) else { continue };
-        let mut failed = false;
-        for tickets in tickets {
+            } => false,
+            heard = async {
+                match &mut listening {
+                    Some(listening) => listening.await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                listening = None;
+                heard.is_err()
+            }
+        };
+        for tickets in core.to_ask(single, moment) {
             failed |= core.poll(tickets).await.is_err();
         }
         if failed {
@@ -199,18 +232,31 @@ async fn drive(core: Arc<Core>) {
     }
 }
 
+/// A poll that waits in the provider.
+type Listening = Pin<Box<dyn Future<Output = Result<(), Contract>> + Send>>;
+
 impl Core {
-    /// Which tickets are to be asked after now, in calls; none if it is not time.
-    fn to_ask(&self, single: bool) -> Option<Vec<Vec<String>>> {
+    /// Which tickets are to be asked after now, in calls; of none, what time has
+    /// brought.
+    fn to_ask(&self, single: bool, moment: Option<Duration>) -> Vec<Vec<String>> {
         let mut state = self.waiters().lock();
         let look = std::mem::take(&mut state.look);
-        if look == Look::All || !single {
-            let tickets: Vec<String> = state.waiting.keys().cloned().collect();
-            return Some(tickets.chunks(MAX_ITEMS).map(<[String]>::to_vec).collect());
-        }
+        let new = std::mem::take(&mut state.new);
         let now = self.clock().monotonic();
         let is_due = look == Look::Due || state.due.is_some_and(|due| due <= now);
-        is_due.then(|| vec![Vec::new()])
+        // Nobody else may have asked after those who are not listened for.
+        let silent = !single && moment.is_some_and(|moment| moment <= now);
+        let in_calls = |tickets: &[String]| tickets.chunks(MAX_ITEMS).map(<[_]>::to_vec).collect();
+        if look == Look::All || silent {
+            let all: Vec<String> = state.waiting.keys().cloned().collect();
+            in_calls(&all)
+        } else if !new.is_empty() {
+            in_calls(&new)
+        } else if is_due {
+            vec![Vec::new()]
+        } else {
+            Vec::new()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stheno_conformance::{Report, Status, Target};
-use stheno_test_support::{PostgresServer, RedisServer};
+use stheno_test_support::{ObjectServer, PostgresServer, RedisServer};
 
 use crate::{ids, report};
 
@@ -76,6 +76,22 @@ async fn locking_local_passes_and_leaves_out_to_be_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locking_redis_passes_with_nothing_left_out() {
+    let server = Arc::new(RedisServer::on_a_clock());
+    let config = format!(
+        "[modules.locking]\nresolve = \"locking-redis\"\n\
+         grants.redis.default = {{ url = \"{}\", prefix = \"shop:\" }}\n",
+        server.url()
+    );
+    // As it travels with the release, which knows its script.
+    let setup = crate::Setup::new(&config);
+    let target = Target::clone(&*setup.built_in("locking-redis").await);
+    let target = Arc::new(target.with_time_elsewhere(move |time| server.pass(time)));
+    let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
+    all_passed(&report, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn locking_postgres_passes_with_nothing_left_out_on_the_servers_clock() {
     let server = PostgresServer::start();
     server.take_clock();
@@ -126,6 +142,20 @@ async fn workflows_local_passes_without_a_store_and_leaves_out_to_be_durable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_local_passes_with_nothing_left_out() {
     passes("files-local", "", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_s3_passes_with_nothing_left_out() {
+    let server = ObjectServer::start(&["shop"]);
+    let config = format!(
+        "[modules.files]\nresolve = \"files-s3\"\n\
+         grants.objects.default = {{ endpoint = \"{}\", path_style = true, bucket = \"shop\", \
+         prefix = \"files/\", access_key_id = \"{}\", secret_access_key = \"{}\" }}\n",
+        server.url(),
+        ObjectServer::ACCESS_KEY,
+        ObjectServer::SECRET_KEY,
+    );
+    passes("files-s3", &config, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

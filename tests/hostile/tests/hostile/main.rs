@@ -14,6 +14,7 @@ mod http;
 mod http_tls;
 mod lives;
 mod logs;
+mod objects;
 mod redis;
 mod sockets;
 mod sql;

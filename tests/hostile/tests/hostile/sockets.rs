@@ -89,12 +89,59 @@ async fn only_a_listed_address_can_be_connected_to() {
     assert_eq!((listed.visitors(), unlisted.visitors()), (0, 0));
 }
 
+async fn granted_by(grants: Vec<SocketGrant>) -> Guest {
+    let mut terms = terms(Limits::default());
+    grants.into_iter().for_each(|grant| terms.grants.add_socket(grant));
+    try_load(&engine(), SOCKETS, terms).await.unwrap()
+}
+
+/// `localhost` is a name that every machine knows, and knows as its own.
+fn localhost(door: &Door) -> SocketGrant {
+    SocketGrant::parse(&format!("localhost:{}", door.address().port())).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_are_never_looked_up() {
+async fn only_a_listed_name_is_looked_up() {
     let door = Door::open();
-    let guest = granted(&[door.address()]).await;
-    for host in ["localhost", "example.com"] {
+    let guest = granted_by(vec![localhost(&door).or_private()]).await;
+    let listed = ask(&guest, "resolve:LocalHost").await.unwrap();
+    assert!(listed.split(' ').any(|address| address == "127.0.0.1"), "{listed}");
+    for host in ["example.com", "a.localhost", "localhost.", "127.0.0.2", "::2", "%6cocalhost", ""]
+    {
         let answer = ask(&guest, &format!("resolve:{host}")).await.unwrap();
-        assert!(answer.starts_with("error: "), "{host}: {answer}");
+        assert_eq!(answer, "error: access-denied", "{host}");
     }
+    // With addresses alone no name is looked up at all.
+    let guest = granted(&[door.address()]).await;
+    assert_eq!(ask(&guest, "resolve:localhost").await.unwrap(), "error: access-denied");
+    assert_eq!(ask(&guest, "resolve:127.0.0.1").await.unwrap(), "127.0.0.1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_leads_to_where_the_host_said_and_on_the_listed_port_alone() {
+    let (door, other) = (Door::open(), Door::open());
+    let guest = granted_by(vec![localhost(&door).or_private()]).await;
+    let connect = async |address: String| ask(&guest, &format!("connect:{address}")).await.unwrap();
+    let address = door.address().to_string();
+    // A guest that guesses where the name is has not been told.
+    assert_eq!(connect(address.clone()).await, "error: access-denied");
+    assert!(!ask(&guest, "resolve:localhost").await.unwrap().starts_with("error"));
+    assert_eq!(connect(address).await, "connected");
+    assert_eq!(door.visitors(), 1);
+    assert_eq!(connect(other.address().to_string()).await, "error: access-denied");
+    assert_eq!(
+        connect(format!("127.0.0.2:{}", door.address().port())).await,
+        "error: access-denied"
+    );
+    assert_eq!((door.visitors(), other.visitors()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_leads_into_a_private_network_is_not_told_unless_the_grant_says_so() {
+    let door = Door::open();
+    let guest = granted_by(vec![localhost(&door)]).await;
+    assert_eq!(ask(&guest, "resolve:localhost").await.unwrap(), "error: access-denied");
+    let answer = ask(&guest, &format!("connect:{}", door.address())).await.unwrap();
+    assert_eq!(answer, "error: access-denied");
+    assert_eq!(door.visitors(), 0);
 }

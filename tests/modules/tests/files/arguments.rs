@@ -38,7 +38,7 @@ async fn names_and_descriptions_out_of_bounds_are_refused_by_name(s: Subject) {
     }
     assert!(s.keys("", 10).await.is_empty());
     // The most that fits is taken.
-    let mut file = NewFile::new("n".repeat(200));
+    let mut file = NewFile::new("n".repeat(s.place.longest_name()));
     file.metadata = (0..32).map(|at| (format!("k{at}"), "v".repeat(1_024))).collect();
     let stored = s.files.put_bytes(file.clone(), b"x").await.unwrap();
     assert_eq!(stored.metadata, file.metadata);

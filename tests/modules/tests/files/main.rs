@@ -8,7 +8,8 @@
 
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
-        for_every_provider! { @module files_local, FILES_LOCAL, $($property),* }
+        for_every_provider! { @module files_s3, FILES_S3, $($property),* }
+        for_the_folder! { $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -23,6 +24,13 @@ macro_rules! for_every_provider {
     };
 }
 
+/// The same for the one on a folder alone.
+macro_rules! for_the_folder {
+    ($($property:ident),* $(,)?) => {
+        for_every_provider! { @module files_local, FILES_LOCAL, $($property),* }
+    };
+}
+
 mod arguments;
 mod bodies;
 mod callers;
@@ -32,40 +40,40 @@ mod links;
 mod lists;
 mod local;
 mod options;
+mod places;
 mod ranges;
+mod s3;
 mod stores;
-
-use std::path::Path;
 
 use serde_json::{Value, json};
 use stheno::config::{
-    CompileCache, Config, ConfigError, FolderGrant, FolderMode, GuestPath, ModuleName,
-    ProviderConfig, PublicUrl, Resolve, ServerConfig,
+    CompileCache, Config, ConfigError, ModuleName, ProviderConfig, PublicUrl, ServerConfig,
 };
 use stheno::{Clock, FileInfo, Files, ManualClock, NewFile, Runtime};
-use stheno_test_support::{compile_cache, guest};
-use tempfile::TempDir;
+use stheno_test_support::compile_cache;
 
-/// A provider of files that keeps them in a folder.
+use places::Place;
+
+/// A provider of files.
 struct Provider {
-    name: &'static str,
+    /// Makes a place for files that nobody else has.
+    place: fn() -> Place,
 }
 
-static FILES_LOCAL: Provider = Provider { name: "files-local" };
+static FILES_LOCAL: Provider = Provider { place: Place::folder };
+static FILES_S3: Provider = Provider { place: Place::bucket };
 
 /// A store that nobody else uses, on a clock that stands still.
 struct Subject {
-    provider: &'static Provider,
     runtime: Runtime,
     files: Files,
     clock: ManualClock,
-    folder: TempDir,
+    place: Place,
 }
 
 impl Subject {
     async fn start(provider: &'static Provider) -> Self {
-        let folder = TempDir::new().unwrap();
-        Self::with_options(provider, folder, json!({})).await.unwrap()
+        Self::with_options((provider.place)(), json!({})).await.unwrap()
     }
 
     /// Another runtime over what this one stored.
@@ -75,18 +83,17 @@ impl Subject {
 
     async fn again(self, options: Value) -> Self {
         self.runtime.shutdown().await.unwrap();
-        Self::with_options(self.provider, self.folder, options).await.unwrap()
+        Self::with_options(self.place, options).await.unwrap()
     }
 
-    async fn with_options(
-        provider: &'static Provider,
-        folder: TempDir,
-        options: Value,
-    ) -> Result<Self, ConfigError> {
+    async fn with_options(place: Place, options: Value) -> Result<Self, ConfigError> {
+        let mut provider = place.provider();
+        let Value::Object(options) = options else { panic!("options are an object") };
+        provider.options = options;
         let (clock, hand) = Clock::manual();
-        let runtime = runtime(provider, folder.path(), options, clock).await?;
+        let runtime = runtime(provider, clock).await?;
         let files = runtime.files().clone();
-        Ok(Self { provider, runtime, files, clock: hand, folder })
+        Ok(Self { runtime, files, clock: hand, place })
     }
 
     async fn put(&self, name: &str, body: &[u8]) -> FileInfo {
@@ -112,27 +119,14 @@ impl Subject {
     }
 }
 
-async fn runtime(
-    provider: &Provider,
-    folder: &Path,
-    options: Value,
-    clock: Clock,
-) -> Result<Runtime, ConfigError> {
+async fn runtime(provider: ProviderConfig, clock: Clock) -> Result<Runtime, ConfigError> {
     let mut config = Config::default();
     let cache = compile_cache(env!("CARGO_TARGET_TMPDIR"));
     config.runtime.compile_cache = CompileCache::Folder(cache);
     config.server =
         ServerConfig::default().with_public_url(PublicUrl::new("https://files.example").unwrap());
-    let mut files = ProviderConfig::new(Resolve::File(guest(provider.name)));
-    let Value::Object(options) = options else { panic!("options are an object") };
-    files.options = options;
-    let grant = FolderGrant {
-        host: folder.to_owned(),
-        guest: GuestPath::new("/files").unwrap(),
-        mode: FolderMode::ReadWrite,
-    };
-    files.grants.add_folder(grant).unwrap();
-    Runtime::builder().config(config).provider(ModuleName::Files, files).clock(clock).build().await
+    let builder = Runtime::builder().config(config).provider(ModuleName::Files, provider);
+    builder.clock(clock).build().await
 }
 
 /// Bytes that repeat at no power of two.

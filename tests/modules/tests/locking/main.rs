@@ -11,6 +11,7 @@
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
         for_every_provider! { @module locking_local, LOCKING_LOCAL, $($property),* }
+        for_every_provider! { @module locking_redis, LOCKING_REDIS, $($property),* }
         for_every_provider! { @module locking_postgres, LOCKING_POSTGRES, $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
@@ -28,25 +29,27 @@ macro_rules! for_every_provider {
     };
 }
 
-mod alike;
 mod arguments;
 mod callers;
 mod execute;
+mod histories;
 mod keys;
 mod leases;
 mod options;
 mod owners;
 mod postgres;
 mod queue;
+mod redis;
 mod restart;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use stheno::config::{CompileCache, Config, ConfigError, ModuleName, ProviderConfig, Resolve};
 use stheno::{Clock, Error, ErrorKind, Lease, Locking, ManualClock, Runtime};
-use stheno_test_support::{compile_cache, guest};
+use stheno_test_support::{RedisServer, compile_cache, guest};
 use tokio::task::JoinHandle;
 
 /// So long a property may wait in real time.
@@ -59,16 +62,36 @@ struct Provider {
     keeps: Keeps,
 }
 
-/// Where a provider has its locks.
+/// Where a provider keeps its locks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keeps {
     InMemory,
+    /// On a Redis server, by whose time they end.
+    OnRedis,
+    /// In a PostgreSQL database, by whose time they end.
     OnPostgres,
 }
 
 static LOCKING_LOCAL: Provider = Provider { name: "locking-local", keeps: Keeps::InMemory };
-static LOCKING_POSTGRES: Provider =
-    Provider { name: "locking-postgres", keeps: Keeps::OnPostgres };
+static LOCKING_REDIS: Provider = Provider { name: "locking-redis", keeps: Keeps::OnRedis };
+static LOCKING_POSTGRES: Provider = Provider { name: "locking-postgres", keeps: Keeps::OnPostgres };
+
+/// A server that nobody else uses, whose time stands still.
+#[derive(Clone)]
+enum Elsewhere {
+    Redis(Arc<RedisServer>),
+    Postgres(postgres::Schema),
+}
+
+impl Provider {
+    /// It, with nothing granted. The release knows the script of the one on Redis.
+    fn config(&self) -> ProviderConfig {
+        ProviderConfig::new(match self.keeps {
+            Keeps::OnRedis => Resolve::parse(self.name, Path::new("")).unwrap(),
+            _ => Resolve::File(guest(self.name)),
+        })
+    }
+}
 
 /// Locks that nobody else uses, on a clock that stands still.
 #[derive(Clone)]
@@ -77,8 +100,7 @@ struct Subject {
     runtime: Runtime,
     locking: Locking,
     clock: ManualClock,
-    /// Has time pass where the provider's is not the host's.
-    elsewhere: Option<postgres::Schema>,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Subject {
@@ -90,7 +112,7 @@ impl Subject {
         provider: &'static Provider,
         options: Value,
     ) -> Result<Self, ConfigError> {
-        let mut config = ProviderConfig::new(Resolve::File(guest(provider.name)));
+        let mut config = provider.config();
         let Value::Object(options) = options else { panic!("options are an object") };
         config.options = options;
         Self::with(provider, config).await
@@ -103,11 +125,17 @@ impl Subject {
     ) -> Result<Self, ConfigError> {
         let elsewhere = match provider.keeps {
             Keeps::InMemory => None,
-            Keeps::OnPostgres => Some(postgres::Schema::own()),
+            Keeps::OnRedis => {
+                let server = Arc::new(RedisServer::on_a_clock());
+                redis::grant_to(&mut config, redis::grant(&server, "shop:locks:"));
+                Some(Elsewhere::Redis(server))
+            }
+            Keeps::OnPostgres => {
+                let schema = postgres::Schema::own();
+                schema.grant_to(&mut config);
+                Some(Elsewhere::Postgres(schema))
+            }
         };
-        if let Some(schema) = &elsewhere {
-            schema.grant_to(&mut config);
-        }
         let (clock, hand) = Clock::manual();
         let builder = Runtime::builder().config(local()).clock(clock);
         let runtime = builder.provider(ModuleName::Locking, config).build().await?;
@@ -115,10 +143,20 @@ impl Subject {
         Ok(Self { provider, runtime, locking, clock: hand, elsewhere })
     }
 
+    /// The Redis server that has the locks.
+    fn redis(&self) -> Option<&RedisServer> {
+        match &self.elsewhere {
+            Some(Elsewhere::Redis(server)) => Some(server),
+            _ => None,
+        }
+    }
+
     fn pass(&self, millis: u64) {
         // First there, so that whoever the host wakes finds what it was woken for.
-        if let Some(elsewhere) = &self.elsewhere {
-            elsewhere.pass(millis);
+        match &self.elsewhere {
+            Some(Elsewhere::Redis(server)) => server.pass(Duration::from_millis(millis)),
+            Some(Elsewhere::Postgres(schema)) => schema.pass(millis),
+            None => {}
         }
         self.clock.advance(Duration::from_millis(millis));
     }

@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use stheno::config::{
-    ModuleName, ProviderConfig, Resolve, SqlGrant, SqlName, SqlStatementTimeout, SqlUrl,
-    StoreLabel,
+    ModuleName, ProviderConfig, Resolve, SqlGrant, SqlName, SqlStatementTimeout, SqlUrl, StoreLabel,
 };
 use stheno::{Error, ErrorKind, ExecuteOptions, Locking, Runtime};
 use stheno_test_support::PostgresServer;
@@ -328,8 +327,10 @@ async fn what_nobody_comes_for_is_swept() {
         let lease = locking.acquire(keys).ttl(Duration::from_millis(1)).await.unwrap();
         drop(lease.keep());
     }
-    alone.ask("INSERT INTO sessions VALUES (7, 0); INSERT INTO waits (key, ticket, session, size) \
-               SELECT 'dead' || n, n, 7, 1 FROM generate_series(1, 1500) n");
+    alone.ask(
+        "INSERT INTO sessions VALUES (7, 0); INSERT INTO waits (key, ticket, session, size) \
+               SELECT 'dead' || n, n, 7, 1 FROM generate_series(1, 1500) n",
+    );
     tokio::time::sleep(Duration::from_millis(2)).await;
     for page in 0..40 {
         let keys = (0..64).map(|n| format!("new:{page}:{n}"));

@@ -1,6 +1,7 @@
-//! A provider that dies, with all that it held if it keeps that in its memory.
+//! A provider that loses all that it held: with its memory, if it keeps that there,
+//! or with the data of its server.
 
-use stheno::config::{ByteSize, MemoryLimit, ProviderConfig, Resolve};
+use stheno::config::{ByteSize, MemoryLimit};
 use stheno::{ErrorKind, ExecuteOptions};
 use tokio::task::JoinSet;
 
@@ -9,9 +10,12 @@ use crate::{Keeps, Subject, assert_kind};
 impl Subject {
     /// The same provider with little memory, so that it can be brought down.
     async fn mortal(self) -> Self {
-        let guest = stheno_test_support::guest(self.provider.name);
-        let mut config = ProviderConfig::new(Resolve::File(guest));
-        let memory = if self.is_durable() { ByteSize::mib(3) } else { ByteSize::mib(8) };
+        let memory = match self.provider.keeps {
+            Keeps::InMemory => ByteSize::mib(8),
+            Keeps::OnRedis => return self,
+            Keeps::OnPostgres => ByteSize::mib(3),
+        };
+        let mut config = self.provider.config();
         config.limits.memory = MemoryLimit::new(memory).unwrap();
         Self::with(self.provider, config).await.unwrap()
     }
@@ -21,15 +25,24 @@ impl Subject {
         self.provider.keeps == Keeps::OnPostgres
     }
 
-    /// Has the provider die of what it cannot hold in its memory.
+    /// Has the provider lose all that it holds: it dies of what it cannot hold in its
+    /// memory, or its server is emptied.
     async fn bring_down(&self) {
-        if !self.is_durable() {
-            return self.fill_up().await;
+        match self.provider.keeps {
+            Keeps::InMemory => self.fill_up().await,
+            Keeps::OnRedis => {
+                let server = self.redis().unwrap();
+                assert_eq!(server.client().text(&["FLUSHALL"]), "OK");
+                // Its time is what keeps fences growing, and it does not stand still.
+                self.pass(1);
+            }
+            Keeps::OnPostgres => {
+                let keys = (0..1_000).map(|n| format!("{n}:{}", "k".repeat(1_000)));
+                let error = self.locking.inspect(keys).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Internal);
+                assert!(error.message().contains("limits.memory"), "{error}");
+            }
         }
-        let keys = (0..1_000).map(|n| format!("{n}:{}", "k".repeat(1_000)));
-        let error = self.locking.inspect(keys).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Internal);
-        assert!(error.message().contains("limits.memory"), "{error}");
     }
 
     /// Locks long keys until the provider has no memory left for them.
@@ -106,8 +119,12 @@ async fn a_job_ends_when_the_provider_has_lost_its_lease(subject: Subject) {
     let during = subject.clone();
     let job = subject.locking.execute(["a"], ExecuteOptions::default(), |_| async move {
         during.bring_down().await;
-        // The next call starts it again: no time passes, and the job is told.
+        // The next call starts it again: no time passes, and the job is told. What a
+        // server has lost only the next renewal shows.
         let _ = during.locking.acquire(["b"]).await.unwrap().keep();
+        if during.redis().is_some() {
+            during.pass(10_000);
+        }
         if !during.is_durable() {
             std::future::pending::<()>().await;
         }

@@ -10,8 +10,8 @@ use stheno_contracts::Error;
 use stheno_contracts::redis::{Condition, Part};
 use stheno_test_support::RedisServer;
 
-use super::acl_line;
 use super::bindings::{Binding, Redis};
+use super::{ServerSide, acl_line, server_side};
 
 /// The server of the tests that do not stop it.
 fn server() -> &'static RedisServer {
@@ -211,6 +211,20 @@ async fn only_a_script_that_was_granted_runs_and_it_outlives_a_flush() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_keep_its_user_within_the_prefix_is_found_out() {
+    let server = RedisServer::start();
+    let of = |user: &str| grant(&format!("redis://{user}127.0.0.1:{}", server.port()), "s:");
+    assert_eq!(server_side(&of("")).await, ServerSide::Lets("read keys beyond the prefix"));
+    let rule = "ACL SETUSER keys on >s3cret ~s:* +@all";
+    assert_eq!(server.client().text(&rule.split(' ').collect::<Vec<_>>()), "OK");
+    let lets = ServerSide::Lets("send commands that reach all keys");
+    assert_eq!(server_side(&of("keys:s3cret@")).await, lets);
+    let unknown = server_side(&of("keys:wr0ng@")).await;
+    let ServerSide::Unknown(why) = &unknown else { panic!("{unknown:?}") };
+    assert!(why.contains("does not take the user") && !why.contains("wr0ng"), "{why}");
+}
+
+#[tokio::test]
 async fn the_printed_rule_makes_the_server_enforce_the_same() {
     let server = RedisServer::start();
     let mut limited = grant(&format!("redis://app:s3cret@127.0.0.1:{}", server.port()), "app:");
@@ -224,6 +238,7 @@ async fn the_printed_rule_makes_the_server_enforce_the_same() {
         hex::encode(sha2::Sha256::digest(SOURCE.as_bytes()))
     };
     limited.scripts.insert(ScriptDigest::new(&digest).unwrap());
+    assert_eq!(server_side(&limited).await, ServerSide::Refuses);
     let binding = bound(limited.clone());
     for (command, reply) in [
         ("SET k v", "OK"),

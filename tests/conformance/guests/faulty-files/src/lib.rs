@@ -1,8 +1,6 @@
 //! `files-local` with one fault at a time.
 
 // The logic is the real provider's, so that nothing is wrong but the fault.
-#[path = "../../../../../guest-providers/files-local/src/key.rs"]
-mod key;
 #[path = "../../../../../guest-providers/files-local/src/options.rs"]
 mod options;
 #[path = "../../../../../guest-providers/files-local/src/range.rs"]
@@ -17,9 +15,8 @@ use stheno_sdk::files::{
 };
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock, folders};
 
-use key::Key;
+use filing::{Key, Record, as_new};
 use options::Options;
-use record::Record;
 
 const PLAIN: bool = cfg!(feature = "plain");
 
@@ -121,7 +118,7 @@ impl Faulty {
             };
             match record::found(&ending.bytes, ending.size) {
                 record::Found::Whole { record, body } => {
-                    return Ok(Some(record.describe(key.as_str(), body)));
+                    return Ok(Some(record.describe(key.as_str(), body, None)));
                 }
                 record::Found::Longer(bytes) if bytes > ask => ask = bytes,
                 record::Found::Longer(_) | record::Found::Foreign => return Ok(None),
@@ -133,8 +130,9 @@ impl Faulty {
         if self.fault == Fault::LosesMetadata {
             file.metadata.clear();
         }
-        let record = Record::new(file, self.options.cache_control(), clock::unix_ms(), random());
-        let tail = record.encode()?;
+        let now_ms = Some(clock::unix_ms());
+        let record = Record::new(file, self.options.cache_control(), now_ms, random());
+        let tail = record::encode(&record)?;
         let into = folders::create(&self.path(&key))?;
         Ok(Placed { key: key.into_string(), rest: Some(Pour { body, into, tail }) })
     }
@@ -206,7 +204,7 @@ impl Files for Faulty {
             return Ok(Page { files: Vec::new(), cursor: None });
         };
         if let Some(cursor) = &cursor {
-            key::check_cursor(cursor)?;
+            filing::key::check_cursor(cursor)?;
         }
         let paths = folders::list(self.options.folder(), prefix, cursor.as_deref(), limit)?;
         let full = u32::try_from(paths.len()).is_ok_and(|found| found == limit);
@@ -233,7 +231,7 @@ impl Files for Faulty {
         let key = self.known(&key)?;
         let info = self.look(&key)?;
         let body = folders::open(&self.path(&key), 0, info.size)?;
-        let file = file.unwrap_or_else(|| record::as_new(info));
+        let file = file.unwrap_or_else(|| as_new(info));
         self.place(self.new_key(&file.name)?, file, body)
     }
 
@@ -252,7 +250,8 @@ impl Files for Faulty {
         if PLAIN {
             return left_out("links");
         }
-        Ok(Upload { key: self.new_key(&file.name)?.into_string(), link: Link::Hosted })
+        let key = self.new_key(&file.name)?.into_string();
+        Ok(Upload { key, link: Link::Hosted, headers: Vec::new() })
     }
 }
 

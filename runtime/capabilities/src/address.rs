@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// A machine on the internet.
     Public,
     /// This machine, or one in a private network: loopback, RFC 1918, shared
@@ -22,7 +22,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => v4(address),
             IpAddr::V6(address) => v6(address),

@@ -1,15 +1,19 @@
 //! Which names a file may have, and the keys that are made of them.
 //!
-//! A key is a path below the granted folder. A name becomes a key by a mark in
-//! its last step, before the extension: the time and 80 random bits, 26
-//! characters that sort by time (the form is that of a ULID). So no two uploads
-//! share a key, and nobody guesses one.
+//! A key is a path below whatever the provider keeps its files in. A name becomes
+//! a key by a mark in its last step, before the extension: the time and 80 random
+//! bits, 26 characters that sort by time (the form is that of a ULID). So no two
+//! uploads share a key, and nobody guesses one.
 //!
 //! A name that cannot be a path is refused and never mended: two names must not
 //! become one, and who sends `../x` should hear of it. What other systems would
 //! read as a way up is refused too (backslashes, percent-encoded dots and
 //! slashes), since keys end up in URLs and in other people's scripts.
+//!
+//! The bounds are those of the narrowest store, so that whatever one provider
+//! holds another holds too.
 
+use percent_encoding::percent_decode;
 use stheno_sdk::{Error, Result};
 
 /// The longest key, and the longest step: what every file system can hold.
@@ -20,12 +24,16 @@ const MARK_CHARS: usize = 26;
 /// Crockford's base 32: no letters that look like digits.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A path below the granted folder.
+/// A path below the place of a provider's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Key(String);
+pub struct Key(String);
 
 /// Says why a text can be neither a name nor a key.
-pub(crate) fn check(text: &str) -> std::result::Result<(), String> {
+///
+/// # Errors
+///
+/// What is wrong, to be said after what the text is called.
+pub fn check(text: &str) -> std::result::Result<(), String> {
     let wrong = |why: &str| Err(why.to_owned());
     if text.is_empty() {
         return wrong("is empty");
@@ -36,7 +44,8 @@ pub(crate) fn check(text: &str) -> std::result::Result<(), String> {
     if text.starts_with('/') {
         return wrong("begins with `/`, must be relative");
     }
-    if text.chars().any(char::is_control) {
+    // The last two cannot stand in XML, as control characters cannot.
+    if text.contains(|c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')) {
         return wrong("has a control character");
     }
     if text.contains('\\') {
@@ -51,11 +60,21 @@ pub(crate) fn check(text: &str) -> std::result::Result<(), String> {
 /// Refuses a text that no listing gave as its cursor. That may be a path which
 /// is no key, since others may put files into the folder; it is compared with
 /// and never opened.
-pub(crate) fn check_cursor(text: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// `invalid-argument`.
+pub fn check_cursor(text: &str) -> Result<()> {
     if text.split('/').any(|step| matches!(step, "" | "." | "..")) {
         return Err(Error::InvalidArgument(format!("cursor {text:?} is of no listing")));
     }
     Ok(())
+}
+
+/// Whether a key may begin so. A listing of what none can begin with is empty.
+#[must_use]
+pub fn may_begin(prefix: &str) -> bool {
+    check(prefix).is_ok() || check(&format!("{prefix}x")).is_ok()
 }
 
 fn step(step: &str) -> std::result::Result<(), String> {
@@ -83,25 +102,48 @@ fn step(step: &str) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Whether decoding a step once would give what a step may not have.
+/// Whether whoever decodes a step, be it again and again, would see what a step may
+/// not have: `%2e` is a dot, and `%%32e` becomes one in two steps.
 fn hides(step: &str) -> bool {
-    step.split('%').skip(1).any(|after| {
-        let byte = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        byte.is_some_and(|byte| byte.is_ascii_control() || b"./\\%".contains(&byte))
-    })
+    let mut read = step.as_bytes().to_vec();
+    loop {
+        let forbidden = |byte: u8| b"./\\%".contains(&byte) || byte.is_ascii_control();
+        if read.windows(3).filter_map(encoded).any(forbidden) {
+            return true;
+        }
+        let decoded: Vec<u8> = percent_decode(&read).collect();
+        if decoded.len() == read.len() {
+            return false;
+        }
+        read = decoded;
+    }
+}
+
+/// The byte that `%XX` is.
+fn encoded(three: &[u8]) -> Option<u8> {
+    let digits = three.strip_prefix(b"%").filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 impl Key {
-    /// A key that was given by a caller.
-    pub(crate) fn parse(argument: &str, text: &str) -> Result<Self> {
+    /// A key that was given by a caller, who calls it `argument`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` if it cannot be one.
+    pub fn parse(argument: &str, text: &str) -> Result<Self> {
         match check(text) {
             Ok(()) => Ok(Self(text.to_owned())),
             Err(why) => Err(Error::InvalidArgument(format!("{argument} {why}"))),
         }
     }
 
-    /// A new key for `name`, below `prefix`.
-    pub(crate) fn made(prefix: &str, name: &str, unix_ms: u64, random: u128) -> Result<Self> {
+    /// A new key for `name`, below `prefix`. Of `random` 80 bits are used.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument` if no key can be made of the name.
+    pub fn made(prefix: &str, name: &str, unix_ms: u64, random: u128) -> Result<Self> {
         let refused = |why: String| Error::InvalidArgument(format!("name {why}"));
         check(name).map_err(refused)?;
         let (stem, extension) = parted(name);
@@ -111,7 +153,11 @@ impl Key {
     }
 
     /// The key, if it is one that [`Key::made`] may have made for `name`.
-    pub(crate) fn kept_for(self, prefix: &str, name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// `invalid-argument`.
+    pub fn kept_for(self, prefix: &str, name: &str) -> Result<Self> {
         let (stem, extension) = parted(name);
         let mark = self
             .0
@@ -131,11 +177,15 @@ impl Key {
         }
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    pub(crate) fn into_string(self) -> String {
+    /// Its text, to be handed on.
+    #[must_use]
+    pub fn into_string(self) -> String {
         self.0
     }
 }
@@ -227,6 +277,9 @@ mod tests {
             "a%00b",
             "%252e%252e%252fx",
             "a%0ab",
+            "%%32e%%32e/a",
+            "a%%32fb",
+            "a\u{ffff}",
             long.as_str(),
             step.as_str(),
             steps.as_str(),
@@ -259,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_begins_only_with_what_can_go_on() {
+        for prefix in ["", "a", "a/", "a/b", "a ", "a/b ", "100%", "a%2", "..a", "a.", "shop/a-01"]
+        {
+            let begins = may_begin(prefix);
+            assert_eq!(begins, !prefix.starts_with('.'), "{prefix:?}");
+        }
+        let whole = ["x".repeat(254).as_str(); 4].join("/") + "/xyz";
+        assert_eq!(whole.len(), 1_023);
+        assert!(may_begin(&whole) && may_begin(&format!("{whole}x")));
+        for prefix in
+            [".", "..", "/", "a//", "../", "a/.", "a/../b", "\\", "a\nb", "%2e", " ", "a/ "]
+        {
+            assert!(!may_begin(prefix), "{prefix:?}");
+        }
+    }
+
+    #[test]
     fn only_a_kept_key_fits_its_name() {
         let key = Key::made("p/", "a/b.txt", NOW, 7).unwrap();
         assert!(key.clone().kept_for("p/", "a/b.txt").is_ok());
@@ -281,6 +351,16 @@ mod tests {
                 let step_count = name.split('/').count();
                 prop_assert_eq!(key.as_str().split('/').count(), step_count);
                 prop_assert!(key.kept_for("", &name).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_key_may_begin_with_whatever_it_begins_with(name in "(/|%2|\\.| |a|é|-){0,12}") {
+            if let Ok(key) = Key::made("", &name, NOW, 0) {
+                let key = key.as_str();
+                for (at, _) in key.char_indices() {
+                    prop_assert!(may_begin(&key[..at]), "{:?}", &key[..at]);
+                }
             }
         }
 

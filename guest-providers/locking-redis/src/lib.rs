@@ -1,0 +1,273 @@
+//! `locking-redis`: the locking module on Redis.
+//!
+//! # What keeps the guarantees
+//!
+//! The table of locks stands on the server, below one prefix, in ten keys
+//! ([`keys`]), and one script (`locks.lua`) is all that changes it. A script is one
+//! step, so all of a request's keys are taken or none, a request enters all of its
+//! queues in one moment, and a release gives the keys to whoever is next within
+//! itself. Whoever shares the prefix shares the queue: first come, first served,
+//! in whatever process. Plain commands cannot do that, and a lock for each key
+//! (`SET NX`) has neither a queue nor several keys at once.
+//!
+//! Ten keys for all, and not some for each lock: a release does not know beforehand
+//! whose turn it is and which further keys that request wants, and a script must
+//! touch its KEYS alone. The price is that the table lives on one server: a cluster
+//! could not divide it (and is not supported by the capability).
+//!
+//! Many requests are one call of the script: what it reads and writes for all of
+//! them goes in one command per table.
+//!
+//! # Time and fences
+//!
+//! Time is the server's (`TIME`), so the clocks of hosts mean nothing. A fence is the
+//! largest number given before and one more, and at least the server's time in
+//! microseconds: so it grows also where the server has lost its data, or the last
+//! second of it, as long as its clock is not set back. A place in the queue is a
+//! number of the same kind.
+//!
+//! # Who waits
+//!
+//! A ticket and the token of the lease that comes of it are the same name, which the
+//! instance makes. A grant stands in the table until the ticket is polled:
+//!
+//! - Where the release comes from the same runtime, the host polls within the same
+//!   call. Everybody else hears of it by the stream `news`, which a poll with time to
+//!   wait reads with `XREAD BLOCK` from the place where it found the table: nothing
+//!   can come in between, and nobody looks again and again.
+//! - Who polls a grant gets it once. If that answer is lost on its way, a poll gets it
+//!   again after 15 s, when no call can be under way any more.
+//! - A ticket that is not polled for 30 s is that of a dead process: it leaves the
+//!   queue, or what it was granted passes on.
+//!
+//! A grant whose answer is lost (`timeout`) is nobody's. The instance remembers the
+//! name and gives it up with its next call; if the instance is lost too, the lease
+//! ends with its time to live.
+//!
+//! # This file
+//!
+//! is the seam to the host: it sends what [`table`] writes, and hands over what that
+//! reads.
+
+mod keys;
+mod options;
+mod table;
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use stheno_sdk::locking::{
+    Answer, Extension, Freed, Lock, LockPage, Locking, Polled, Released, Request,
+};
+use stheno_sdk::redis::{self, Binding, Command, Part, command};
+use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock};
+
+use options::Options;
+use table::{Outcome, Table};
+
+const LOCKS: &str = include_str!("locks.lua");
+
+/// Names in one step over all that is held.
+const PAGE: u64 = 1_000;
+/// The most names that are remembered because nobody knows what became of them.
+const MOST_DOUBTFUL: usize = 10_000;
+
+struct LockingRedis {
+    redis: Binding,
+    table: Table,
+    max_waiting: u64,
+    /// Tells the names of this instance from those of all others.
+    seed: u64,
+    named: u64,
+    /// Names that were perhaps given to somebody who has not heard of it.
+    doubtful: Vec<String>,
+}
+
+impl Lifecycle for LockingRedis {
+    fn describe() -> Description {
+        let version = env!("CARGO_PKG_VERSION");
+        Description::new("locking-redis", version, Instances::Many, &["durable"])
+    }
+
+    fn start(options: &str) -> Result<Self> {
+        let Options { max_waiting } = stheno_sdk::options::parse(options)?;
+        let redis = redis::open("default")?;
+        let table = Table::new(redis.load_script(LOCKS)?);
+        let seed = RandomState::new().hash_one(clock::unix_ms());
+        let max_waiting = max_waiting.get();
+        Ok(Self { redis, table, max_waiting, seed, named: 0, doubtful: Vec::new() })
+    }
+
+    fn health(&mut self) -> Result<()> {
+        self.redis.run(command("PING")).map(drop)
+    }
+}
+
+impl LockingRedis {
+    fn name(&mut self) -> String {
+        self.named += 1;
+        format!("{:016x}.{:x}", self.seed, self.named)
+    }
+
+    fn run(&self, command: Command) -> Result<Outcome> {
+        Outcome::read(self.redis.run(command)?)
+    }
+
+    /// Gives up, before the command, what is doubtful.
+    fn run_after_doubts(&mut self, command: Command) -> Result<Outcome> {
+        if self.doubtful.is_empty() {
+            return self.run(command);
+        }
+        let give_up = self.table.of_names("abandon", &self.doubtful);
+        let mut replies = self.redis.run_all(vec![give_up, command])?;
+        let mut next = || replies.next().ok_or_else(table::mixed_up);
+        next()??;
+        let outcome = Outcome::read(next()??);
+        self.doubtful.clear();
+        outcome
+    }
+
+    fn doubt(&mut self, names: Vec<String>) {
+        let room = MOST_DOUBTFUL.saturating_sub(self.doubtful.len());
+        self.doubtful.extend(names.into_iter().take(room));
+    }
+
+    fn look(&self, tickets: &[String]) -> Result<(Polled, String)> {
+        self.run(self.table.of_names("poll", tickets))?.polled()
+    }
+
+    /// The tickets that stand in the news behind `last`; none if none came in time.
+    fn listen(&self, last: &str, wait: Duration) -> Result<Vec<String>> {
+        let parts = self.redis.run(table::listen(last, wait))?.parts();
+        // Streams, entries and fields: of all of it only what comes behind a `t`.
+        let mut news = Vec::new();
+        let mut is_ticket = false;
+        for part in parts {
+            let Part::Bytes(bytes) = part else { continue };
+            if std::mem::replace(&mut is_ticket, bytes == b"t") {
+                news.extend(String::from_utf8(bytes).ok());
+            }
+        }
+        Ok(news)
+    }
+
+    /// The keys behind `after`, ordered, one more than `max` if there are more.
+    fn keys_behind(&self, after: Option<&str>, max: usize) -> Result<Vec<String>> {
+        let mut found = std::collections::BTreeSet::new();
+        let mut cursor = b"0".to_vec();
+        loop {
+            let scan = command("HSCAN").text(keys::HELD).arg(cursor).text("COUNT").number(PAGE);
+            let mut reply = self.redis.run(scan)?;
+            reply.items()?;
+            cursor = reply.bytes()?.unwrap_or_default();
+            for key in reply.list()?.into_iter().step_by(2).flatten() {
+                let Ok(key) = String::from_utf8(key) else { continue };
+                if after.is_none_or(|after| key.as_str() > after) {
+                    found.insert(key);
+                    if found.len() > max + 1 {
+                        found.pop_last();
+                    }
+                }
+            }
+            if cursor == b"0" {
+                return Ok(found.into_iter().collect());
+            }
+        }
+    }
+
+    fn keys_of(&self, owner: &str, after: Option<&str>, max: usize) -> Result<Vec<String>> {
+        let mut reply = self.redis.run(Table::owned(owner, after, max as u64 + 1))?;
+        let key = |place: Vec<u8>| {
+            let key = place.get(owner.len() + 1..).unwrap_or_default().to_vec();
+            String::from_utf8(key).map_err(|_| table::mixed_up())
+        };
+        reply.list()?.into_iter().flatten().map(key).collect()
+    }
+}
+
+impl Locking for LockingRedis {
+    fn acquire(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>> {
+        let ids: Vec<String> = requests.iter().map(|_| self.name()).collect();
+        let asked = self.table.acquire(&requests, &ids, self.max_waiting);
+        match self.run_after_doubts(asked) {
+            Ok(outcome) => outcome.acquired(ids, self.max_waiting),
+            Err(error) => {
+                if matches!(error, Error::Timeout(_) | Error::Unavailable(_)) {
+                    self.doubt(ids);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn poll(&mut self, tickets: Vec<String>, wait_ms: u64) -> Result<Polled> {
+        let (found, last) = self.look(&tickets)?;
+        if wait_ms == 0 || !found.turns.is_empty() || !found.woken.is_empty() {
+            return Ok(found);
+        }
+        let news = self.listen(&last, Duration::from_millis(wait_ms))?;
+        let asked: HashSet<&str> = tickets.iter().map(String::as_str).collect();
+        // Somebody may have begun to wait meanwhile.
+        let others = news.into_iter().filter(|ticket| !asked.contains(ticket.as_str()));
+        let others: Vec<String> = others.collect();
+        let (mut found, _) = self.look(&tickets)?;
+        found.woken.extend(others);
+        Ok(found)
+    }
+
+    fn abandon(&mut self, tickets: Vec<String>) -> Result<Vec<String>> {
+        Ok(self.run(self.table.of_names("abandon", &tickets))?.woken)
+    }
+
+    fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>> {
+        Ok(self.run(self.table.extend(&extensions))?.rest())
+    }
+
+    fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
+        let asked = self.table.of_names("release", &tokens);
+        let mut outcome = self.run_after_doubts(asked)?;
+        outcome.number()?;
+        let woken = std::mem::take(&mut outcome.woken);
+        Ok(Released { lost: outcome.rest(), woken })
+    }
+
+    fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {
+        let asked = self.table.of_owner("release-keys", owner.as_deref(), Some(&keys));
+        let mut outcome = self.run(asked)?;
+        Ok(Freed { keys: outcome.number()?, woken: outcome.woken })
+    }
+
+    fn release_all(&mut self, owner: Option<String>) -> Result<Freed> {
+        let asked = self.table.of_owner("release-all", owner.as_deref(), None);
+        let mut outcome = self.run(asked)?;
+        Ok(Freed { keys: outcome.number()?, woken: outcome.woken })
+    }
+
+    fn inspect(&mut self, keys: Vec<String>) -> Result<Vec<Option<Lock>>> {
+        self.run(self.table.of_names("inspect", &keys))?.locks(keys)
+    }
+
+    fn held(&mut self, owner: Option<String>, after: Option<String>, max: u32) -> Result<LockPage> {
+        let max = max as usize;
+        while self.run(self.table.plain("sweep"))?.number()? != 0 {}
+        let mut keys = match &owner {
+            Some(owner) => self.keys_of(owner, after.as_deref(), max)?,
+            None => self.keys_behind(after.as_deref(), max)?,
+        };
+        let more = keys.len() > max;
+        keys.truncate(max);
+        let next = keys.last().filter(|_| more).cloned();
+        let locks = self.inspect(keys)?.into_iter().flatten();
+        // What has passed to somebody else meanwhile is not the owner's.
+        let items = locks.filter(|lock| owner.is_none() || lock.owner == owner).collect();
+        Ok(LockPage { items, next })
+    }
+
+    fn resume(&mut self, _fence: u64) -> Result<()> {
+        // The server knows it.
+        Ok(())
+    }
+}
+
+stheno_sdk::export_locking_provider!(LockingRedis);

@@ -1,0 +1,226 @@
+//! What `locks.lua` is asked, and what it answers.
+//!
+//! An operation answers two lists of texts: its own, and the tickets that it has
+//! granted. A fence is a decimal number; nothing at all is an empty text.
+
+use std::time::Duration;
+
+use stheno_sdk::locking::{Answer, Extension, Grant, Lock, Polled, Queued, Request, Turn};
+use stheno_sdk::redis::{Command, Reply, command};
+use stheno_sdk::{Error, Result};
+
+use crate::keys;
+
+/// The longest time to live that is told apart from for ever: some 100,000 years.
+/// The server counts with 53 bits.
+const LONGEST_MS: u64 = 1 << 52;
+
+/// The script, by its name.
+pub(crate) struct Table {
+    digest: String,
+}
+
+impl Table {
+    pub(crate) fn new(digest: String) -> Self {
+        Self { digest }
+    }
+
+    fn operation(&self, name: &str) -> Command {
+        command("EVALSHA")
+            .text(&self.digest)
+            .number(keys::ALL.len() as u64)
+            .args(keys::ALL.iter().map(|key| key.as_bytes()))
+            .text(name)
+    }
+
+    /// Names: tokens, tickets or keys.
+    pub(crate) fn of_names(&self, operation: &str, names: &[String]) -> Command {
+        listed(self.operation(operation), names)
+    }
+
+    /// As [`Table::of_names`], for one owner.
+    pub(crate) fn of_owner(
+        &self,
+        operation: &str,
+        owner: Option<&str>,
+        keys: Option<&[String]>,
+    ) -> Command {
+        let asked = self.operation(operation).text(owner.unwrap_or_default());
+        match keys {
+            Some(keys) => listed(asked, keys),
+            None => asked,
+        }
+    }
+
+    pub(crate) fn plain(&self, operation: &str) -> Command {
+        self.operation(operation)
+    }
+
+    pub(crate) fn acquire(&self, requests: &[Request], ids: &[String], most: u64) -> Command {
+        let mut asked = self.operation("acquire").number(most).number(requests.len() as u64);
+        for (Request { keys, owner, ttl_ms, wait }, id) in requests.iter().zip(ids) {
+            asked = asked.text(id).text(owner.as_deref().unwrap_or_default());
+            asked = ttl(asked, *ttl_ms).text(if *wait { "1" } else { "" });
+            asked = each_once(asked, keys);
+        }
+        asked
+    }
+
+    pub(crate) fn extend(&self, extensions: &[Extension]) -> Command {
+        let asked = self.operation("extend").number(extensions.len() as u64);
+        extensions
+            .iter()
+            .fold(asked, |asked, Extension { token, ttl_ms }| ttl(asked.text(token), *ttl_ms))
+    }
+
+    /// The keys of one owner behind `after`, at most so many.
+    pub(crate) fn owned(owner: &str, after: Option<&str>, max: u64) -> Command {
+        let from = format!("({owner}\0{}", after.unwrap_or_default());
+        let till = format!("({owner}\u{1}");
+        let range = command("ZRANGE").text(keys::OWNERS).text(&from).text(&till).text("BYLEX");
+        range.text("LIMIT").number(0).number(max)
+    }
+}
+
+fn ttl(asked: Command, ttl_ms: Option<u64>) -> Command {
+    match ttl_ms {
+        Some(ttl_ms) => asked.number(ttl_ms.min(LONGEST_MS)),
+        None => asked.text(""),
+    }
+}
+
+fn listed(asked: Command, names: &[String]) -> Command {
+    asked.number(names.len() as u64).args(names.iter().map(String::as_bytes))
+}
+
+/// The host has sorted the keys; what it does not promise is held to here.
+fn each_once(asked: Command, keys: &[String]) -> Command {
+    if keys.len() < 2 {
+        return listed(asked, keys);
+    }
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    listed(asked, &keys)
+}
+
+/// What an operation came to.
+pub(crate) struct Outcome {
+    answers: std::vec::IntoIter<String>,
+    pub(crate) woken: Vec<String>,
+}
+
+impl Outcome {
+    pub(crate) fn read(mut reply: Reply) -> Result<Self> {
+        if reply.items()? != 2 {
+            return Err(mixed_up());
+        }
+        Ok(Self { answers: texts(reply.list()?)?.into_iter(), woken: texts(reply.list()?)? })
+    }
+
+    fn text(&mut self) -> Result<String> {
+        self.answers.next().ok_or_else(mixed_up)
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u64> {
+        self.text()?.parse().map_err(|_| mixed_up())
+    }
+
+    /// A number, or nothing.
+    fn perhaps(&mut self) -> Result<Option<u64>> {
+        let text = self.text()?;
+        if text.is_empty() { Ok(None) } else { Ok(Some(text.parse().map_err(|_| mixed_up())?)) }
+    }
+
+    /// What is left.
+    pub(crate) fn rest(self) -> Vec<String> {
+        self.answers.collect()
+    }
+
+    pub(crate) fn acquired(mut self, ids: Vec<String>, most_waiting: u64) -> Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let (became, detail) = (self.text()?, self.text()?);
+            answers.push(match became.as_str() {
+                "granted" => {
+                    let fence = detail.parse().map_err(|_| mixed_up())?;
+                    Answer::Granted(Grant { token: id, fence })
+                }
+                "queued" => Answer::Queued(Queued { ticket: id, next_due_ms: None }),
+                "taken" => Answer::Refused(Error::Conflict(format!("the key {detail:?} is taken"))),
+                "own" => Answer::Refused(Error::Conflict(format!(
+                    "the key {detail:?} is taken, and an owner that holds some of the keys \
+                     already does not wait for the others; release those first"
+                ))),
+                "full" => Answer::Refused(Error::Unavailable(format!(
+                    "`max_waiting` = {most_waiting} requests wait already; try again later"
+                ))),
+                _ => return Err(mixed_up()),
+            });
+        }
+        let due = self.perhaps()?;
+        for answer in &mut answers {
+            if let Answer::Queued(queued) = answer {
+                queued.next_due_ms = due;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What was found, and the last of the news.
+    pub(crate) fn polled(self) -> Result<(Polled, String)> {
+        let Self { answers, woken } = self;
+        let mut answers: Vec<String> = answers.collect();
+        let (last, due) = (answers.pop(), answers.pop());
+        let (Some(last), Some(due)) = (last, due) else { return Err(mixed_up()) };
+        let mut found = Self { answers: answers.into_iter(), woken: Vec::new() };
+        let mut turns = Vec::new();
+        while let Some(ticket) = found.answers.next() {
+            let turn = match found.perhaps()? {
+                Some(fence) => Turn::Granted(Grant { token: ticket.clone(), fence }),
+                None => Turn::Gone,
+            };
+            turns.push((ticket, turn));
+        }
+        let next_due_ms = match due.as_str() {
+            "" => None,
+            due => Some(due.parse().map_err(|_| mixed_up())?),
+        };
+        Ok((Polled { turns, woken, next_due_ms }, last))
+    }
+
+    /// Who has these keys, in their order.
+    pub(crate) fn locks(mut self, keys: Vec<String>) -> Result<Vec<Option<Lock>>> {
+        keys.into_iter()
+            .map(|key| {
+                let fence = self.perhaps()?;
+                let owner = Some(self.text()?).filter(|owner| !owner.is_empty());
+                let (expires_in_ms, waiting) = (self.perhaps()?, self.perhaps()?);
+                Ok(fence.map(|fence| Lock {
+                    key,
+                    owner,
+                    fence,
+                    expires_in_ms,
+                    waiting: waiting.unwrap_or_default(),
+                }))
+            })
+            .collect()
+    }
+}
+
+fn texts(list: Vec<Option<Vec<u8>>>) -> Result<Vec<String>> {
+    list.into_iter()
+        .map(|text| String::from_utf8(text.unwrap_or_default()).map_err(|_| mixed_up()))
+        .collect()
+}
+
+pub(crate) fn mixed_up() -> Error {
+    Error::Internal("the keys below the prefix are not those of a table of locks".into())
+}
+
+/// The news behind `last`, waited for.
+pub(crate) fn listen(last: &str, wait: Duration) -> Command {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+    let listen = command("XREAD").text("BLOCK").number(wait_ms);
+    listen.text("STREAMS").text(keys::NEWS).text(last)
+}
