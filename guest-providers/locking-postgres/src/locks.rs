@@ -11,7 +11,7 @@ use stheno_sdk::{Error, Result};
 use crate::database::Database;
 use crate::names::{self, Token};
 use crate::rounds::{self, int};
-use crate::waiting::{Waiting, due_ms, number};
+use crate::waiting::{Waiting, Woken, due_ms, number};
 use crate::{LOOK_MS, statements};
 
 /// Requests in one transaction, and about how many bytes of keys.
@@ -151,8 +151,39 @@ impl Locks {
         }
         let take = |session| vec![passing_on(statements::TAKE, session, look.ready)];
         let mut taken = self.database.change(look.ready, take, now)?;
-        woken.extend(self.waiting.granted(taken.pop().ok_or_else(mixed_up)?)?);
+        woken.extend(self.woken(taken.pop().into_iter().collect(), now)?);
         Ok((woken, Some(LOOK_MS.unsigned_abs())))
+    }
+
+    /// Takes in what was granted, and grants who follows of the same owner: each of
+    /// them renews what the one before it has just got, which loses it.
+    fn woken(&mut self, outcomes: Vec<Outcome>, now: u64) -> Result<Vec<String>> {
+        let mut all = Woken::default();
+        let mut more = outcomes;
+        while !more.is_empty() {
+            let mut again = false;
+            for outcome in std::mem::take(&mut more) {
+                let mut woken = self.waiting.granted(outcome)?;
+                again |= woken.again;
+                all.tokens.append(&mut woken.tokens);
+            }
+            all.again |= again;
+            if again {
+                let numbers = int(self.waiting.len());
+                let take = |session| vec![passing_on(statements::TAKE, session, numbers)];
+                // What does not succeed now is taken when it is looked again.
+                more = self.database.change(numbers, take, now).unwrap_or_default();
+            }
+        }
+        if all.again {
+            let leases = all.tokens.iter().map(|token| token.lease);
+            let count = statement(statements::COUNT_LEASES).ints(leases);
+            let whole = whole(self.database.rows(count)?)?;
+            for token in all.tokens.iter().filter(|token| !whole.contains(token)) {
+                self.waiting.lost(token.lease);
+            }
+        }
+        Ok(all.tickets())
     }
 
     fn known(&mut self, tickets: Vec<i64>) -> Result<HashSet<i64>> {
@@ -199,9 +230,7 @@ impl Locks {
         let outcomes = self.database.change(2 * numbers, wanted, now)?;
         let [aside, _, released] =
             <[Outcome; 3]>::try_from(outcomes).map_err(|_| mixed_up())?;
-        let mut woken = self.waiting.granted(aside)?;
-        woken.extend(self.waiting.granted(released)?);
-        Ok(woken)
+        self.woken(vec![aside, released], now)
     }
 
     pub(crate) fn extend(&mut self, extensions: &[Extension], now: u64) -> Result<Vec<String>> {
@@ -244,16 +273,12 @@ impl Locks {
         };
         let outcomes = self.database.change(numbers, wanted, now)?;
         let [counted, released] = <[Outcome; 2]>::try_from(outcomes).map_err(|_| mixed_up())?;
-        let mut rows = Rows::from(counted);
-        let mut whole = HashSet::new();
-        while let Some(mut row) = rows.next() {
-            whole.insert(Token { lease: row.int()?, size: row.int()? });
-        }
+        let mut whole = whole(Rows::from(counted))?;
         // Of one that is there twice, the second was released before.
-        let was_whole = |text: &String| Token::read(text).is_some_and(|it| whole.remove(&it));
-        let mut was_whole = was_whole;
+        let mut was_whole =
+            |text: &String| Token::read(text).is_some_and(|token| whole.remove(&token));
         let lost = tokens.into_iter().filter(|text| !was_whole(text)).collect();
-        Ok(Released { lost, woken: self.waiting.granted(released)? })
+        Ok(Released { lost, woken: self.woken(vec![released], now)? })
     }
 
     pub(crate) fn release_keys(
@@ -272,7 +297,7 @@ impl Locks {
                     .maybe_text(owner),
             ]
         };
-        let (freed, _) = self.free(numbers, wanted, now)?;
+        let (freed, ..) = self.free(numbers, wanted, now)?;
         Ok(freed)
     }
 
@@ -288,9 +313,9 @@ impl Locks {
                         .int(up_to),
                 ]
             };
-            let (freed, seen) = self.free(FREED, wanted, now)?;
+            let (freed, seen, before) = self.free(FREED, wanted, now)?;
             // What this has passed on, perhaps to nobody in particular, stays.
-            up_to = up_to.min(self.database.known() - FREED);
+            up_to = up_to.min(before);
             all.keys += freed.keys;
             all.woken.extend(freed.woken);
             if seen < FREED {
@@ -299,18 +324,21 @@ impl Locks {
         }
     }
 
+    /// Frees keys, and gives also how many rows were looked at and the last number that
+    /// was given before.
     fn free(
         &mut self,
         numbers: i64,
         wanted: impl FnOnce(i64) -> Vec<Statement>,
         now: u64,
-    ) -> Result<(Freed, i64)> {
+    ) -> Result<(Freed, i64, i64)> {
         let outcomes = self.database.change(numbers, wanted, now)?;
+        let before = self.database.known() - numbers;
         let [counted, released] = <[Outcome; 2]>::try_from(outcomes).map_err(|_| mixed_up())?;
         let mut rows = Rows::from(counted);
         let mut row = rows.next().ok_or_else(mixed_up)?;
         let (keys, seen) = (number(row.int()?)?, row.int()?);
-        Ok((Freed { keys, woken: self.waiting.granted(released)? }, seen))
+        Ok((Freed { keys, woken: self.woken(vec![released], now)? }, seen, before))
     }
 
     pub(crate) fn inspect(&mut self, keys: &[String]) -> Result<Vec<Option<Lock>>> {
@@ -387,6 +415,15 @@ impl Waiting {
 /// A statement that passes keys on, up to its own arguments.
 fn passing_on(text: &str, session: i64, numbers: i64) -> Statement {
     statement(text).int(session).int(numbers)
+}
+
+/// The leases with as many keys as they have: a lease is whole if that is its own.
+fn whole(mut counted: Rows) -> Result<HashSet<Token>> {
+    let mut whole = HashSet::new();
+    while let Some(mut row) = counted.next() {
+        whole.insert(Token { lease: row.int()?, size: row.int()? });
+    }
+    Ok(whole)
 }
 
 fn columns<'a>(tokens: impl Iterator<Item = &'a Token>) -> (Vec<i64>, Vec<i64>) {

@@ -119,8 +119,9 @@ pub(crate) const ACQUIRE: &str = concat!(
 /// this session what is theirs now by the change at the keys that `$touched` selects.
 /// `$stays` tells which rows of `waits` are still there.
 ///
-/// Who is granted is in front at all of its keys, so no two can be after the same
-/// one, and what one is granted opens the way to no other: one look is enough.
+/// Who is granted is in front at all of its keys, so no two can be after the same one;
+/// and what one is granted opens the way to no other but one of the same owner, which
+/// does not wait for itself. `again` says that such a one may be there.
 macro_rules! pass_on {
     ($freed:expr, $touched:expr, $stays:expr) => {
         concat!(
@@ -144,7 +145,8 @@ macro_rules! pass_on {
               FROM waits JOIN fronts ON fronts.ticket = waits.ticket), \
             states AS (\
               SELECT mine.*, NOT EXISTS (\
-                SELECT 1 FROM locks WHERE locks.key = mine.key AND ",
+                SELECT 1 FROM locks WHERE locks.key = mine.key \
+                AND NOT coalesce(locks.owner = mine.owner, false) AND ",
             live!(),
             " AND NOT EXISTS (SELECT 1 FROM freed WHERE freed.key = mine.key)\
               ) AND NOT EXISTS (\
@@ -156,7 +158,9 @@ macro_rules! pass_on {
             ") AS free FROM mine CROSS JOIN moment), \
             ready AS MATERIALIZED (\
               SELECT states.ticket, states.size, \
-                row_number() OVER (ORDER BY states.ticket) AS place \
+                row_number() OVER (ORDER BY states.ticket) AS place, \
+                bool_or(EXISTS (SELECT 1 FROM waits WHERE waits.key = states.key \
+                  AND waits.ticket > states.ticket AND waits.owner = states.owner)) AS again \
               FROM states GROUP BY states.ticket, states.size \
               HAVING bool_and(states.free) ORDER BY states.ticket LIMIT $2), \
             leased AS (\
@@ -171,7 +175,7 @@ macro_rules! pass_on {
               DELETE FROM locks USING freed WHERE locks.key = freed.key AND NOT EXISTS (\
                 SELECT 1 FROM mine JOIN ready ON ready.ticket = mine.ticket \
                 WHERE mine.key = locks.key)) \
-            SELECT ready.ticket, ready.size, moment.base + ready.place AS fence \
+            SELECT ready.ticket, ready.size, moment.base + ready.place AS fence, ready.again \
             FROM ready CROSS JOIN moment ORDER BY ready.ticket"
         )
     };
@@ -279,10 +283,12 @@ pub(crate) const LOOK: &str = concat!(
     now!(),
     " AS now), \
     mine AS MATERIALIZED (SELECT waits.key, waits.ticket FROM waits WHERE waits.session = $1), \
-    fronts AS (SELECT mine.key, min(mine.ticket) AS ticket FROM mine GROUP BY mine.key), \
+    fronts AS (SELECT DISTINCT ON (waits.key) waits.key, waits.ticket, waits.owner \
+      FROM waits WHERE waits.session = $1 ORDER BY waits.key, waits.ticket), \
     states AS MATERIALIZED (\
       SELECT fronts.key, fronts.ticket, \
-        locks.lease IS NULL AND ahead.session IS NULL AS free, \
+        (locks.lease IS NULL OR coalesce(locks.owner = fronts.owner, false)) \
+          AND ahead.session IS NULL AS free, \
         least(locks.expires, ahead.until) - moment.now AS due, \
         coalesce(locks.session <> $1, false) OR ahead.session IS NOT NULL AS foreign_one \
       FROM fronts CROSS JOIN moment LEFT JOIN locks ON locks.key = fronts.key AND ",

@@ -17,6 +17,20 @@ pub(crate) struct Waiting {
     news: HashMap<i64, News>,
 }
 
+/// Whom a change has granted their keys.
+#[derive(Default)]
+pub(crate) struct Woken {
+    pub(crate) tokens: Vec<Token>,
+    /// Whether somebody of the same owner may be next.
+    pub(crate) again: bool,
+}
+
+impl Woken {
+    pub(crate) fn tickets(self) -> Vec<String> {
+        self.tokens.iter().map(|token| token.lease.to_string()).collect()
+    }
+}
+
 enum News {
     Granted(Token, u64),
     Gone,
@@ -64,18 +78,24 @@ impl Waiting {
         }
     }
 
-    /// Takes in what a statement granted, and gives the tickets.
-    pub(crate) fn granted(&mut self, outcome: Outcome) -> Result<Vec<String>> {
+    /// Takes in what a statement granted.
+    pub(crate) fn granted(&mut self, outcome: Outcome) -> Result<Woken> {
         let mut rows = Rows::from(outcome);
-        let mut woken = Vec::new();
+        let mut woken = Woken::default();
         while let Some(mut row) = rows.next() {
             let (ticket, size, fence) = (row.int()?, row.int()?, row.int()?);
             self.tickets.remove(&ticket);
             let token = Token { lease: ticket, size };
             self.news.insert(ticket, News::Granted(token, number(fence)?));
-            woken.push(ticket.to_string());
+            woken.tokens.push(token);
+            woken.again |= row.boolean()?;
         }
         Ok(woken)
+    }
+
+    /// Has it be told of a ticket that what it was granted is lost already.
+    pub(crate) fn lost(&mut self, ticket: i64) {
+        self.news.insert(ticket, News::Gone);
     }
 
     /// Takes those for gone that are not among the known ones, and gives their tickets.

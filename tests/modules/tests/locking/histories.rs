@@ -4,12 +4,12 @@
 //! whatever is done to it is done to another at the same moment of a manual clock.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stheno::{Error, Lock};
 use tokio::task::JoinHandle;
 
-use crate::{LOCKING_LOCAL, LOCKING_REDIS, NEVER, Subject};
+use crate::{Keeps, LOCKING_LOCAL, LOCKING_POSTGRES, LOCKING_REDIS, NEVER, Provider, Subject};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 const OWNERS: [Option<&str>; 3] = [None, Some("x"), Some("y")];
@@ -54,7 +54,7 @@ struct Side {
 type Seen = Vec<Option<(Option<String>, Option<Duration>, u64)>>;
 
 impl Side {
-    async fn start(provider: &'static crate::Provider) -> Self {
+    async fn start(provider: &'static Provider) -> Self {
         let subject = Subject::start(provider).await;
         Self { subject, tokens: Vec::new(), waits: BTreeMap::new(), largest: 0 }
     }
@@ -148,9 +148,9 @@ impl Side {
     }
 }
 
-async fn history(seed: u64) {
+async fn history(provider: &'static Provider, seed: u64) {
     let mut model = Side::start(&LOCKING_LOCAL).await;
-    let mut other = Side::start(&LOCKING_REDIS).await;
+    let mut other = Side::start(provider).await;
     let mut chance = Chance(seed);
     for number in 0..STEPS {
         let mut same = Chance(chance.0);
@@ -158,13 +158,33 @@ async fn history(seed: u64) {
         let came = other.step(&mut same, number).await;
         assert_eq!(came, expected, "seed {seed}, step {number}");
         let expected = model.settled().await;
-        assert_eq!(other.settled().await, expected, "seed {seed}, step {number}");
+        let mut came = other.settled().await;
+        // On PostgreSQL nobody but who waits takes what time has freed, when it looks
+        // again.
+        let begun = Instant::now();
+        let looks = provider.keeps == Keeps::OnPostgres;
+        while looks && came != expected && begun.elapsed() < Duration::from_secs(10) {
+            let (seen, mut granted) = other.settled().await;
+            granted.append(&mut came.1);
+            granted.sort_by_key(|owner| expected.1.iter().position(|its| its == owner));
+            came = (seen, granted);
+        }
+        assert_eq!(came, expected, "seed {seed}, step {number}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_locks_on_redis_do_what_those_in_memory_do() {
     for seed in 0..24 {
-        tokio::time::timeout(NEVER, history(seed)).await.expect("it never came");
+        let history = history(&LOCKING_REDIS, seed);
+        tokio::time::timeout(NEVER, history).await.expect("it never came");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_locks_on_postgres_do_what_those_in_memory_do() {
+    for seed in 0..12 {
+        let history = history(&LOCKING_POSTGRES, seed);
+        tokio::time::timeout(NEVER, history).await.expect("it never came");
     }
 }

@@ -103,6 +103,29 @@ async fn an_owner_that_holds_a_part_does_not_wait_for_the_rest(subject: Subject)
     both.release().await.unwrap();
 }
 
+async fn who_waits_does_not_wait_for_its_own_owner(subject: Subject) {
+    let lease = subject.lock(&["a"]).await;
+    let mut waits = Vec::new();
+    for waiting in 0..2 {
+        let locking = subject.locking.clone();
+        waits.push(tokio::spawn(async move { locking.acquire(["a"]).owner("x").await }));
+        while subject.waiting(&["a"]).await == waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+    lease.release().await.unwrap();
+    // Neither waits for the other to release it: who was served last has it.
+    let mut leases = Vec::new();
+    for waits in waits {
+        leases.push(waits.await.unwrap().unwrap());
+    }
+    leases.sort_by_key(stheno::Lease::fence);
+    let held = subject.locking.inspect(["a"]).await.unwrap().remove(0).unwrap();
+    assert_eq!((held.fence, held.owner.as_deref()), (leases[1].fence(), Some("x")));
+    assert_kind(leases.remove(0).release().await, ErrorKind::LostLease);
+    leases.remove(0).release().await.unwrap();
+}
+
 for_every_provider! {
     the_same_owner_renews_and_nobody_does_not,
     renewing_without_a_time_to_live_makes_it_last,
@@ -110,4 +133,5 @@ for_every_provider! {
     who_comes_after_the_expiry_releases_nothing,
     releasing_all_frees_the_owners_and_nobody_elses,
     an_owner_that_holds_a_part_does_not_wait_for_the_rest,
+    who_waits_does_not_wait_for_its_own_owner,
 }
