@@ -11,9 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stheno::config::{
-    ModuleName, ProviderConfig, Resolve, SqlGrant, SqlName, SqlUrl, StoreLabel,
-};
+use stheno::config::{ModuleName, ProviderConfig, Resolve, SqlGrant, SqlName, SqlUrl, StoreLabel};
 use stheno::{Locking, Runtime};
 use stheno_test_support::PostgresServer;
 use tokio::net::TcpStream;
