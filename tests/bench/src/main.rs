@@ -13,6 +13,7 @@ mod files_local;
 mod files_s3;
 mod http;
 mod locking_local;
+mod locking_postgres;
 mod locking_redis;
 mod measure;
 mod native;
@@ -57,6 +58,8 @@ enum Bench {
     LockingLocal,
     /// The locks on Redis.
     LockingRedis,
+    /// The locks on PostgreSQL.
+    LockingPostgres,
     /// The events on their local provider, in a store.
     EventsDurable,
     /// The analytics on their local provider, in files.
@@ -100,6 +103,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Bench::LockingRedis) {
         runtime.block_on(locking_redis::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::LockingPostgres) {
+        runtime.block_on(locking_postgres::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::EventsDurable) {
         runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;

@@ -29,6 +29,7 @@ macro_rules! for_every_provider {
     };
 }
 
+mod alike;
 mod arguments;
 mod callers;
 mod execute;

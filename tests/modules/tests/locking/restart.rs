@@ -114,7 +114,7 @@ async fn who_waits_does_not_wait_for_a_dead_provider(subject: Subject) {
 }
 
 // L8
-async fn a_job_ends_when_the_provider_has_lost_its_lease_and_not_before(subject: Subject) {
+async fn a_job_ends_when_the_provider_has_lost_its_lease(subject: Subject) {
     let subject = subject.mortal().await;
     let during = subject.clone();
     let job = subject.locking.execute(["a"], ExecuteOptions::default(), |_| async move {
@@ -139,5 +139,5 @@ async fn a_job_ends_when_the_provider_has_lost_its_lease_and_not_before(subject:
 for_every_provider! {
     fences_grow_over_the_providers_death,
     who_waits_does_not_wait_for_a_dead_provider,
-    a_job_ends_when_the_provider_has_lost_its_lease_and_not_before,
+    a_job_ends_when_the_provider_has_lost_its_lease,
 }
