@@ -197,8 +197,7 @@ impl Locks {
             ]
         };
         let outcomes = self.database.change(2 * numbers, wanted, now)?;
-        let [aside, _, released] =
-            <[Outcome; 3]>::try_from(outcomes).map_err(|_| mixed_up())?;
+        let [aside, _, released] = <[Outcome; 3]>::try_from(outcomes).map_err(|_| mixed_up())?;
         let mut woken = self.waiting.granted(aside)?;
         woken.extend(self.waiting.granted(released)?);
         Ok(woken)
@@ -223,9 +222,8 @@ impl Locks {
                 whole.insert(row.int()?);
             }
         }
-        let is_lost = |text: &&String| {
-            Token::read(text).is_none_or(|token| !whole.contains(&token.lease))
-        };
+        let is_lost =
+            |text: &&String| Token::read(text).is_none_or(|token| !whole.contains(&token.lease));
         Ok(extensions.iter().map(|it| &it.token).filter(is_lost).cloned().collect())
     }
 

@@ -208,11 +208,8 @@ pub(crate) const RELEASE_KEYS: &str = pass_on!(of_keys!(), "SELECT key FROM free
 pub(crate) const RELEASE_ALL: &str = pass_on!(of_owner!(), "SELECT key FROM freed", "true");
 
 /// Leases what time, and other sessions, have freed.
-pub(crate) const TAKE: &str = pass_on!(
-    no_lock!(),
-    "SELECT DISTINCT waits.key FROM waits WHERE waits.session = $1",
-    "true"
-);
+pub(crate) const TAKE: &str =
+    pass_on!(no_lock!(), "SELECT DISTINCT waits.key FROM waits WHERE waits.session = $1", "true");
 
 /// Passes on what the tickets `$3` stood in the way of; [`REMOVE`] has to follow.
 pub(crate) const STEP_ASIDE: &str = pass_on!(
@@ -324,8 +321,7 @@ pub(crate) const TAKE_BACK_WAITS: &str =
     "DELETE FROM waits WHERE session BETWEEN $1 AND $2 AND ticket > $3";
 
 /// Has all that the sessions from `$2` to `$3` wait for be this session's.
-pub(crate) const INHERIT: &str =
-    "UPDATE waits SET session = $1 WHERE session BETWEEN $2 AND $3";
+pub(crate) const INHERIT: &str = "UPDATE waits SET session = $1 WHERE session BETWEEN $2 AND $3";
 
 /// Looks at the next `$2` locks behind the key `$1`, ends those that have expired,
 /// and says where it came to.
