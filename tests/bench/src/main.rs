@@ -56,10 +56,10 @@ enum Bench {
     EventsLocal,
     /// The locks on their local provider.
     LockingLocal,
-    /// The locks on PostgreSQL.
-    LockingPostgres,
     /// The locks on Redis.
     LockingRedis,
+    /// The locks on PostgreSQL.
+    LockingPostgres,
     /// The events on their local provider, in a store.
     EventsDurable,
     /// The analytics on their local provider, in files.
@@ -101,11 +101,11 @@ fn main() -> anyhow::Result<()> {
     if wanted(Bench::LockingLocal) {
         runtime.block_on(locking_local::run(span, &mut |row| print.row(&row)))?;
     }
-    if wanted(Bench::LockingPostgres) {
-        runtime.block_on(locking_postgres::run(span, &mut |row| print.row(&row)))?;
-    }
     if wanted(Bench::LockingRedis) {
         runtime.block_on(locking_redis::run(span, &mut |row| print.row(&row)))?;
+    }
+    if wanted(Bench::LockingPostgres) {
+        runtime.block_on(locking_postgres::run(span, &mut |row| print.row(&row)))?;
     }
     if wanted(Bench::EventsDurable) {
         runtime.block_on(events_durable::run(span, &mut |row| print.row(&row)))?;
