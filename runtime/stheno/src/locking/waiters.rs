@@ -94,7 +94,14 @@ impl Waiters {
 
     /// When the next lease expires that somebody waits for.
     pub(super) fn due_in(&self, clock: &Clock, ms: Option<u64>) {
-        self.lock().due = ms.map(|ms| clock.monotonic().saturating_add(Duration::from_millis(ms)));
+        let due = ms.map(|ms| clock.monotonic().saturating_add(Duration::from_millis(ms)));
+        let mut state = self.lock();
+        let sooner = due.is_some_and(|due| state.due.is_none_or(|before| due < before));
+        state.due = due;
+        // The task may be asleep until later.
+        if sooner {
+            self.news.notify_one();
+        }
     }
 
     /// Has the task look again at what time has brought.
