@@ -115,6 +115,7 @@ async fn the_lease_of_a_long_job_is_renewed(subject: Subject) {
 async fn a_job_whose_lease_is_lost_is_dropped_where_it_stands(subject: Subject) {
     let dropped = Arc::new(AtomicBool::new(false));
     let (told, job_told) = oneshot::channel();
+    let (got, other) = oneshot::channel();
     let (during, guard) = (subject.clone(), Dropped(Arc::clone(&dropped)));
     let job = subject.locking.execute(["a"], options(), |mut held| async move {
         let _guard = guard;
@@ -123,14 +124,19 @@ async fn a_job_whose_lease_is_lost_is_dropped_where_it_stands(subject: Subject) 
             held.ended().await;
             told.send(held.is_ended()).unwrap();
         });
-        // Somebody else has it now: the whole time passed in one moment.
+        // Somebody else has it now: the whole time passed in one moment. The job may be
+        // dropped before that one hears of it.
         during.pass(30_000);
-        let _other = during.locking.acquire(["a"]).owner("other").await.unwrap().keep();
+        tokio::spawn(async move {
+            let lease = during.locking.acquire(["a"]).owner("other").await.unwrap();
+            got.send(lease.keep()).unwrap();
+        });
         std::future::pending::<()>().await;
     });
     assert_kind(job.await, ErrorKind::LostLease);
     assert!(dropped.load(Ordering::SeqCst));
     assert!(job_told.await.unwrap());
+    other.await.unwrap();
     assert_eq!(subject.owner("a").await.as_deref(), Some("other"));
 }
 
