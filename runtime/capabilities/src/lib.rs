@@ -44,6 +44,7 @@ mod metered;
 mod objects;
 mod quota;
 mod redis;
+mod refusals;
 mod sockets;
 mod sql;
 mod store;

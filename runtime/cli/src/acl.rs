@@ -18,23 +18,21 @@ impl Acl {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let config = self.config.load()?;
         let mut any = false;
-        for module in stheno::config::ModuleName::ALL {
-            for (place, provider) in config.modules.all(*module) {
-                for (label, grant) in provider.grants.redis() {
-                    any = true;
-                    output::line(&format!(
-                        "# {place}.grants.redis.{}, at {}",
-                        label.as_str(),
-                        grant.url
-                    ))?;
-                    output::line(&acl_line(grant))?;
-                }
-                for (label, grant) in provider.grants.sql() {
-                    any = true;
-                    let label = label.as_str();
-                    output::line(&format!("-- {place}.grants.sql.{label}, at {}", grant.url))?;
-                    output::line(&role_lines(grant))?;
-                }
+        for (place, provider) in config.modules.placed() {
+            for (label, grant) in provider.grants.redis() {
+                any = true;
+                output::line(&format!(
+                    "# {place}.grants.redis.{}, at {}",
+                    label.as_str(),
+                    grant.url
+                ))?;
+                output::line(&acl_line(grant))?;
+            }
+            for (label, grant) in provider.grants.sql() {
+                any = true;
+                let label = label.as_str();
+                output::line(&format!("-- {place}.grants.sql.{label}, at {}", grant.url))?;
+                output::line(&role_lines(grant))?;
             }
         }
         if !any {

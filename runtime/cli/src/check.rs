@@ -69,12 +69,10 @@ struct Server {
 /// Asks all granted Redis at the same time.
 async fn ask_servers(config: &Config) -> Vec<Server> {
     let mut asked = Vec::new();
-    for module in stheno::config::ModuleName::ALL {
-        for (place, provider) in config.modules.all(*module) {
-            for (label, grant) in provider.grants.redis() {
-                let place = format!("{place}.grants.redis.{}", label.as_str());
-                asked.push(async move { Server { place, found: server_side(grant).await } });
-            }
+    for (place, provider) in config.modules.placed() {
+        for (label, grant) in provider.grants.redis() {
+            let place = format!("{place}.grants.redis.{}", label.as_str());
+            asked.push(async move { Server { place, found: server_side(grant).await } });
         }
     }
     futures_util::future::join_all(asked).await

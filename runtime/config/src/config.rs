@@ -13,7 +13,7 @@ use crate::interpolate::Env;
 use crate::mask::masked;
 use crate::source::{Origin, Source};
 use crate::suggest;
-use crate::{ConfigError, ModuleName, Modules, Place, Resolve, RuntimeConfig, ServerConfig};
+use crate::{ConfigError, Modules, Place, Resolve, RuntimeConfig, ServerConfig};
 
 const KEYS: &[&str] = &["server", "runtime", "modules"];
 
@@ -131,9 +131,8 @@ impl Config {
     ///
     /// Each name that is not, with the list of those that are.
     pub fn check_builtins(&self, builtins: &[&str]) -> Result<(), ConfigError> {
-        ModuleName::ALL
-            .iter()
-            .flat_map(|&module| self.modules.all(module))
+        self.modules
+            .placed()
             .filter_map(|(place, provider)| match &provider.resolve {
                 Resolve::Builtin(name) if !builtins.contains(&name.as_str()) => {
                     Some(self.unknown_builtin(place.key("resolve"), name.as_str(), builtins))

@@ -212,6 +212,11 @@ impl Modules {
         ModuleName::ALL.iter().flat_map(all)
     }
 
+    /// Every provider with its place in the config.
+    pub fn placed(&self) -> impl Iterator<Item = (Place, &ProviderConfig)> {
+        ModuleName::ALL.iter().flat_map(|&module| self.all(module))
+    }
+
     pub(crate) fn decode(decoder: &mut Decoder<'_>, node: &Node<'_>) -> Self {
         let mut modules = Self::default();
         let Some(section) = decoder.section(node, ModuleName::KEYS, "[modules.cache]") else {

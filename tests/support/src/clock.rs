@@ -68,14 +68,18 @@ fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/clock.c");
-        let folder = std::env::temp_dir();
-        let own = folder.join(format!("stheno-clock-{}.so", std::process::id()));
+        // Beside the test, where it is cleaned up with it.
+        let test = std::env::current_exe().expect("a test is a file");
+        let own = test.with_file_name(format!("stheno-clock-{}.so", std::process::id()));
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-O2", "-o"])
             .args([&own, &source])
             .status()
             .expect("there is a C compiler; `./justw setup` installs one");
         assert!(compiled.success(), "{} does not compile", source.display());
-        own
+        // Any process may be the one that compiles it, and all make the same.
+        let library = test.with_file_name("stheno-clock.so");
+        std::fs::rename(own, &library).expect("a file can be renamed");
+        library
     })
 }

@@ -13,6 +13,8 @@ mod objects;
 mod postgres;
 mod process;
 mod redis;
+mod signal;
+mod until;
 
 pub use clock::ServerClock;
 pub use guests::{compile_cache, guest, guest_bytes};
@@ -21,3 +23,4 @@ pub use objects::ObjectServer;
 pub use postgres::PostgresServer;
 pub use process::Footprint;
 pub use redis::{RedisClient, RedisServer};
+pub use until::until;

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::signal;
+
 /// A server on a free port of this machine, with its buckets in a temporary folder.
 /// It ends when this is dropped, and also when the process that started it dies, in
 /// whatever way.
@@ -77,18 +79,16 @@ impl ObjectProcess {
     /// Stops it in the middle of whatever it does: it keeps its connections and
     /// answers nobody.
     pub fn hang(&self) {
-        self.signal("-STOP");
+        signal::stop(self.process());
     }
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        self.signal("-CONT");
+        signal::go_on(self.process());
     }
 
-    fn signal(&self, signal: &str) {
-        let server = &self.running.as_ref().expect("it runs").server;
-        let sent = Command::new("kill").args([signal, server]).status().expect("there is kill");
-        assert!(sent.success(), "{signal} was not sent");
+    fn process(&self) -> &str {
+        &self.running.as_ref().expect("it runs").server
     }
 
     /// What a client is told as its endpoint.

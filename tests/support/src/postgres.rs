@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::signal::until_stopped;
+
 /// As whom the server runs where the test is root, which it refuses to be.
 const SYSTEM_USER: &str = "postgres";
 
@@ -293,6 +295,12 @@ impl PostgresServer {
         let server = &self.running.as_ref().expect("it runs").server;
         let sent = Command::new("sh").args(["-c", SCRIPT, "signal", signal, server]).status();
         assert!(sent.expect("there is a shell").success(), "{signal} was not sent");
+        if signal == "STOP" {
+            let children =
+                std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+            let children = children.unwrap_or_default();
+            children.split_whitespace().chain([server.as_str()]).for_each(until_stopped);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::ServerClock;
+use crate::{ServerClock, signal};
 
 /// A server on a free port of this machine, with nothing on disk. It ends when
 /// this is dropped, and also when the process that started it dies, in whatever
@@ -144,18 +144,16 @@ impl RedisServer {
     /// Stops it in the middle of whatever it does: it keeps its connections and
     /// answers nobody.
     pub fn hang(&self) {
-        self.signal("-STOP");
+        signal::stop(self.process());
     }
 
     /// Lets it go on.
     pub fn go_on(&self) {
-        self.signal("-CONT");
+        signal::go_on(self.process());
     }
 
-    fn signal(&self, signal: &str) {
-        let server = &self.running.as_ref().expect("it runs").server;
-        let sent = Command::new("kill").args([signal, server]).status().expect("there is kill");
-        assert!(sent.success(), "{signal} was not sent");
+    fn process(&self) -> &str {
+        &self.running.as_ref().expect("it runs").server
     }
 
     /// A connection of the test's own, which sees everything.

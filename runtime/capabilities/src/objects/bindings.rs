@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -18,6 +17,7 @@ use super::failure::{Asked, late};
 use super::key::Key;
 use crate::explain::no_binding;
 use crate::quota::Quota;
+use crate::refusals::Refusals;
 
 /// How often a part of a body that waits for its turn asks again.
 const TURN: Duration = Duration::from_millis(10);
@@ -51,7 +51,7 @@ impl Objects {
     /// through the binding with this label.
     #[must_use]
     pub fn refusals(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.refusals.load(Ordering::Relaxed))
+        self.0.get(label).map_or(0, |binding| binding.refusals.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -70,7 +70,6 @@ pub(super) fn not_granted(label: &str) -> String {
 
 /// One granted bucket, seen through one prefix.
 pub(crate) struct Binding {
-    provider: String,
     label: StoreLabel,
     /// Where in the config it is, for errors.
     place: String,
@@ -79,20 +78,19 @@ pub(crate) struct Binding {
     client: OnceCell<Client>,
     operations: Quota,
     in_flight: Arc<Semaphore>,
-    refusals: AtomicU64,
+    refusals: Refusals,
 }
 
 impl Binding {
     fn new(provider: &str, label: &StoreLabel, grant: ObjectsGrant, out_of_reach: bool) -> Self {
         Self {
-            provider: provider.to_owned(),
             label: label.clone(),
             place: format!("grants.objects.{}", label.as_str()),
             out_of_reach,
             client: OnceCell::new(),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             in_flight: Arc::new(Semaphore::new(grant.in_flight.get() as usize)),
-            refusals: AtomicU64::new(0),
+            refusals: Refusals::new(provider, label, "a request for an object was refused"),
             grant,
         }
     }
@@ -121,22 +119,9 @@ impl Binding {
         self.admitted(Described::parse(description, public, self.label.as_str()))
     }
 
-    /// Counts what was refused before anything was sent, and says so in the log:
-    /// the first ones, and then ever fewer.
+    /// Counts what was refused before anything was sent.
     pub(super) fn admitted<T>(&self, argument: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &argument {
-            let count = self.refusals.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::warn!(
-                    provider = self.provider,
-                    binding = self.label.as_str(),
-                    count,
-                    reason = error.message(),
-                    "a request for an object was refused"
-                );
-            }
-        }
-        argument
+        argument.inspect_err(|error| self.refusals.add(error))
     }
 
     /// The client; made when it is first needed.

@@ -50,6 +50,21 @@ impl Described {
     }
 }
 
+/// Puts a description into a request. The builders of the SDK have the same setters, and
+/// no trait in common.
+macro_rules! with_description {
+    ($request:expr, $described:expr) => {{
+        let described: $crate::objects::describe::Described = $described;
+        $request
+            .set_content_type(described.content_type)
+            .set_cache_control(described.cache_control)
+            .set_content_disposition(described.content_disposition)
+            .set_metadata(Some(described.metadata.into_iter().collect()))
+            .set_acl(described.acl)
+    }};
+}
+pub(super) use with_description;
+
 /// Whether the grant lets anybody read some of the objects.
 pub(super) fn may_be_public(public: bool, label: &str) -> Result<(), Error> {
     if public {

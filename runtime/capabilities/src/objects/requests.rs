@@ -18,6 +18,7 @@ use tracing::instrument::{WithDispatch, WithSubscriber as _};
 use tracing::subscriber::NoSubscriber;
 
 use super::bindings::Binding;
+use super::describe::with_description;
 use super::download::Download;
 use super::key::{Key, list_cursor, list_prefix};
 use super::upload::Upload;
@@ -224,13 +225,8 @@ impl Binding {
             .key(to.whole())
             .copy_source(key.as_source(self.bucket()));
         if let Some(described) = described {
-            request = request
-                .metadata_directive(MetadataDirective::Replace)
-                .set_content_type(described.content_type)
-                .set_cache_control(described.cache_control)
-                .set_content_disposition(described.content_disposition)
-                .set_metadata(Some(described.metadata.into_iter().collect()))
-                .set_acl(described.acl);
+            let replaced = request.metadata_directive(MetadataDirective::Replace);
+            request = with_description!(replaced, described);
         }
         self.within(key.own(), request.send()).await?;
         Ok(())
@@ -295,15 +291,8 @@ impl Binding {
         let expiry = self.expiry(expires_ms)?;
         let _permit = self.begin()?;
         let client = self.client().await?;
-        let request = client
-            .put_object()
-            .bucket(self.bucket())
-            .key(key.whole())
-            .set_content_type(described.content_type)
-            .set_cache_control(described.cache_control)
-            .set_content_disposition(described.content_disposition)
-            .set_metadata(Some(described.metadata.into_iter().collect()))
-            .set_acl(described.acl)
+        let request = client.put_object().bucket(self.bucket()).key(key.whole());
+        let request = with_description!(request, described)
             .set_if_none_match((existing == Existing::Keep).then(|| "*".to_owned()));
         Ok(link(&self.within(key.own(), untraced(request.presigned(expiry))).await?))
     }

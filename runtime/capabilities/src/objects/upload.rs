@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::bindings::Binding;
-use super::describe::Described;
+use super::describe::{Described, with_description};
 use super::key::Key;
 use super::part::{Filling, Part, part_bytes};
 use crate::HostBytes;
@@ -180,18 +180,8 @@ impl Target {
 
     /// Stores a body in one request.
     async fn put(&self, part: Part) -> Result<(), Error> {
-        let described = self.described.clone();
-        let metadata = described.metadata.into_iter().collect();
-        let request = self
-            .client
-            .put_object()
-            .bucket(self.binding.bucket())
-            .key(self.key.whole())
-            .set_content_type(described.content_type)
-            .set_cache_control(described.cache_control)
-            .set_content_disposition(described.content_disposition)
-            .set_metadata(Some(metadata))
-            .set_acl(described.acl)
+        let request = self.client.put_object().bucket(self.binding.bucket()).key(self.key.whole());
+        let request = with_description!(request, self.described.clone())
             .set_if_none_match(self.if_none())
             .content_length(part.content_length())
             .body(ByteStream::new(part.body()));
@@ -207,18 +197,12 @@ impl Target {
 
     /// Begins a body in parts, and gives its id on the server.
     async fn begin(&self) -> Result<String, Error> {
-        let described = self.described.clone();
-        let metadata = described.metadata.into_iter().collect();
         let request = self
             .client
             .create_multipart_upload()
             .bucket(self.binding.bucket())
-            .key(self.key.whole())
-            .set_content_type(described.content_type)
-            .set_cache_control(described.cache_control)
-            .set_content_disposition(described.content_disposition)
-            .set_metadata(Some(metadata))
-            .set_acl(described.acl);
+            .key(self.key.whole());
+        let request = with_description!(request, self.described.clone());
         let _permit = self.binding.turn().await?;
         let begun = self.binding.within(self.key.own(), request.send()).await?;
         begun.upload_id.ok_or_else(|| {

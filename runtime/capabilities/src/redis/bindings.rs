@@ -1,7 +1,6 @@
 //! Which servers a provider was granted, and how its calls go there.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use super::link::{Link, Live};
 use super::reply::{Answer, answer, lost_script, refusal};
 use crate::explain::no_binding;
 use crate::quota::Quota;
+use crate::refusals::Refusals;
 
 /// The most commands in one call, and the most arguments that they have.
 const MAX_COMMANDS: usize = 10_000;
@@ -55,7 +55,7 @@ impl Redis {
     /// How many calls were denied through the binding with this label.
     #[must_use]
     pub fn denials(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.denials.load(Ordering::Relaxed))
+        self.0.get(label).map_or(0, |binding| binding.denials.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -71,7 +71,6 @@ pub(super) fn not_granted(label: &str) -> String {
 
 /// One granted server, seen through one prefix.
 pub(crate) struct Binding {
-    provider: String,
     label: StoreLabel,
     grant: RedisGrant,
     out_of_reach: bool,
@@ -79,7 +78,7 @@ pub(crate) struct Binding {
     operations: Quota,
     bytes: Quota,
     in_flight: Semaphore,
-    denials: AtomicU64,
+    denials: Refusals,
     /// The scripts that the guest has brought, by their SHA-256.
     scripts: RwLock<HashMap<String, String>>,
 }
@@ -95,13 +94,12 @@ struct Request<'a> {
 impl Binding {
     fn new(provider: &str, label: &StoreLabel, grant: RedisGrant, out_of_reach: bool) -> Self {
         Self {
-            provider: provider.to_owned(),
             label: label.clone(),
             link: Link::new(&grant),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             bytes: Quota::new(grant.bytes_per_second.get().as_u64()),
             in_flight: Semaphore::new(grant.in_flight.get() as usize),
-            denials: AtomicU64::new(0),
+            denials: Refusals::new(provider, label, "Redis was denied"),
             scripts: RwLock::default(),
             grant,
             out_of_reach,
@@ -200,20 +198,10 @@ impl Binding {
         Ok(request)
     }
 
-    /// Counts an error if it is a denial, and says so in the log: the first ones,
-    /// and then ever fewer.
+    /// Counts an error if it is a denial.
     fn denied(&self, error: Error) -> Error {
-        if let Error::Denied(reason) = &error {
-            let count = self.denials.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::warn!(
-                    provider = self.provider,
-                    binding = self.label.as_str(),
-                    count,
-                    reason,
-                    "Redis was denied"
-                );
-            }
+        if matches!(error, Error::Denied(_)) {
+            self.denials.add(&error);
         }
         error
     }

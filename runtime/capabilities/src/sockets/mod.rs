@@ -15,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stheno_config::{Grants, HttpHost, SocketGrant};
+use stheno_contracts::host::log::Level;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
     Host, HostResolveAddressStream, ResolveAddressStream,
@@ -26,7 +27,7 @@ use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView};
 
 use crate::address::Class;
 use crate::explain::Ruling;
-use crate::{Capabilities, Shared, one_line};
+use crate::{Capabilities, Shared, log};
 
 /// How many addresses of names one instance may have been told. The oldest is
 /// forgotten, and must be looked up again.
@@ -124,30 +125,26 @@ impl Capabilities {
 
     /// Whether the instance may be told where the name is.
     fn may_be_told(&self, name: &HttpHost, ip: IpAddr) -> Result<(), String> {
-        let mut refused = None;
+        let (mut told, mut help) = (false, String::new());
+        // One of its ports may be granted further than another.
         for grant in ports(self.shared.grants.sockets(), name) {
             match Class::of(ip) {
-                Class::Public => {}
-                Class::Private if grant.may_be_private() => {}
-                Class::Private => {
-                    refused = Some(format!(
+                Class::Private if !grant.may_be_private() => {
+                    help = format!(
                         "; to allow it write {{ to = \"{grant}\", private = true }} in \
                          `grants.sockets`"
-                    ));
-                    continue;
+                    );
                 }
-                Class::Special => {
-                    refused = Some("; it can be granted only as an address".to_owned());
-                    continue;
+                Class::Special => "; it can be granted only as an address".clone_into(&mut help),
+                Class::Public | Class::Private => {
+                    self.sockets.found.add(SocketAddr::new(ip, grant.port()));
+                    told = true;
                 }
             }
-            self.sockets.found.add(SocketAddr::new(ip, grant.port()));
-            refused = None;
-            // The other ports of the name are granted by themselves.
         }
-        match refused {
-            None => Ok(()),
-            Some(help) => Err(format!("{name} is at {ip}, which is no public address{help}")),
+        match told {
+            true => Ok(()),
+            false => Err(format!("{name} is at {ip}, which is no public address{help}")),
         }
     }
 }
@@ -256,14 +253,7 @@ fn address(address: IpAddress) -> IpAddr {
 
 /// Says it in the log, as often as the provider may write there.
 fn denied(shared: &Shared, why: &str) {
-    let provider = &*shared.name;
-    if let Some(dropped) = shared.log.admit() {
-        if dropped > 0 {
-            tracing::warn!(provider, dropped, "lines dropped");
-        }
-        let why = one_line(why);
-        tracing::warn!(provider, "denied: {why}");
-    }
+    log::write(shared, Level::Warn, &format!("denied: {why}"));
 }
 
 /// What `grants.sockets` amounts to.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stheno_config::{Grants, SqlGrant, StoreLabel, format_duration};
@@ -18,6 +17,7 @@ use super::run::{self, Room, Rows};
 use super::values::weight;
 use crate::explain::no_binding;
 use crate::quota::Quota;
+use crate::refusals::Refusals;
 
 /// The most statements in one call.
 const MAX_BATCH: usize = 1_000;
@@ -52,7 +52,7 @@ impl Sql {
     /// How many calls were denied through the binding with this label.
     #[must_use]
     pub fn denials(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.denials.load(Ordering::Relaxed))
+        self.0.get(label).map_or(0, |binding| binding.denials.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -68,8 +68,6 @@ pub(super) fn not_granted(label: &str) -> String {
 
 /// One granted database, seen as one role through one schema.
 pub(crate) struct Binding {
-    provider: String,
-    label: StoreLabel,
     grant: SqlGrant,
     out_of_reach: bool,
     pub(super) link: Arc<Link>,
@@ -77,20 +75,18 @@ pub(crate) struct Binding {
     bytes: Quota,
     in_flight: Semaphore,
     transactions: Arc<Semaphore>,
-    denials: AtomicU64,
+    denials: Refusals,
 }
 
 impl Binding {
     fn new(provider: &str, label: &StoreLabel, grant: SqlGrant, out_of_reach: bool) -> Self {
         Self {
-            provider: provider.to_owned(),
-            label: label.clone(),
             link: Arc::new(Link::new(provider, &grant)),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             bytes: Quota::new(grant.bytes_per_second.get().as_u64()),
             in_flight: Semaphore::new(grant.in_flight.get() as usize),
             transactions: Arc::new(Semaphore::new(grant.transactions.get() as usize)),
-            denials: AtomicU64::new(0),
+            denials: Refusals::new(provider, label, "SQL was denied"),
             grant,
             out_of_reach,
         }
@@ -215,20 +211,10 @@ impl Binding {
         }
     }
 
-    /// Counts an error if it is a denial, and says so in the log: the first ones,
-    /// and then ever fewer.
+    /// Counts an error if it is a denial.
     fn denied(&self, error: Error) -> Error {
-        if let Error::Denied(reason) = &error {
-            let count = self.denials.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::warn!(
-                    provider = self.provider,
-                    binding = self.label.as_str(),
-                    count,
-                    reason,
-                    "SQL was denied"
-                );
-            }
+        if matches!(error, Error::Denied(_)) {
+            self.denials.add(&error);
         }
         error
     }

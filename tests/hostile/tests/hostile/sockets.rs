@@ -145,3 +145,17 @@ async fn a_name_that_leads_into_a_private_network_is_not_told_unless_the_grant_s
     assert_eq!(answer, "error: access-denied");
     assert_eq!(door.visitors(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_port_of_a_name_may_be_granted_further_than_another_in_whatever_order() {
+    let (door, other) = (Door::open(), Door::open());
+    let both = [localhost(&door).or_private(), localhost(&other)];
+    for grants in [both.to_vec(), both.iter().rev().cloned().collect()] {
+        let guest = granted_by(grants).await;
+        assert!(!ask(&guest, "resolve:localhost").await.unwrap().starts_with("error"));
+        let connect = async |door: &Door| ask(&guest, &format!("connect:{}", door.address())).await;
+        assert_eq!(connect(&door).await.as_deref(), Ok("connected"));
+        assert_eq!(connect(&other).await.as_deref(), Ok("error: access-denied"));
+        assert_eq!((door.visitors(), other.visitors()), (1, 0));
+    }
+}

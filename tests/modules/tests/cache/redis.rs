@@ -9,7 +9,7 @@ use stheno::config::{
     Config, ProviderConfig, RedisGrant, RedisPrefix, RedisTimeout, RedisUrl, Resolve, StoreLabel,
 };
 use stheno::{Clock, ErrorKind, ManualClock, NewEntry, Runtime};
-use stheno_test_support::{RedisClient, RedisServer, compile_cache, guest};
+use stheno_test_support::{RedisClient, RedisServer, compile_cache, guest, until};
 use tokio::task::JoinSet;
 
 use crate::{CompileCache, ModuleName};
@@ -89,11 +89,7 @@ async fn works(cache: &stheno::Cache) -> bool {
 }
 
 async fn works_again(cache: &stheno::Cache) {
-    let begun = Instant::now();
-    while !works(cache).await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("it does not recover by itself", async || works(cache).await).await;
 }
 
 /// What a cache without a server does: at once for many callers.

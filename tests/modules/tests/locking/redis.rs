@@ -9,7 +9,7 @@ use stheno::config::{
     StoreLabel,
 };
 use stheno::{Error, ErrorKind, Lease, Locking, Runtime};
-use stheno_test_support::{RedisServer, guest};
+use stheno_test_support::{RedisServer, guest, until};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{LOCKING_REDIS, TTL, assert_kind, local};
@@ -80,11 +80,7 @@ async fn works(locking: &Locking) -> bool {
 }
 
 async fn works_again(locking: &Locking) {
-    let begun = Instant::now();
-    while !works(locking).await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("it does not recover by itself", async || works(locking).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,9 @@
 //! Bodies that are larger than a part, and those that come to nothing.
 
-use std::time::{Duration, Instant};
-
 use stheno_config::{ByteSize, ObjectsMaxSize};
 use stheno_contracts::body::{Reader, Sink};
 use stheno_contracts::objects::Existing;
-use stheno_test_support::ObjectServer;
+use stheno_test_support::{ObjectServer, until};
 use tokio::io::AsyncReadExt;
 
 use super::{account, bound, get, grant, kind, plain, put, write};
@@ -16,16 +14,6 @@ const PART: usize = 5 << 20;
 /// A body in which no two parts are alike.
 fn large(bytes: usize) -> Vec<u8> {
     (0_u32..).flat_map(u32::to_le_bytes).take(bytes).collect()
-}
-
-/// Waits for what the host does by itself. It is the server's folder that says
-/// when it is done, so it is asked again and again.
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,10 +50,10 @@ async fn a_body_that_is_given_up_leaves_nothing_and_changes_nothing() {
     put(&binding, "k", b"before").await.unwrap();
     let mut upload = binding.create("k", plain(), Existing::Replace, &account()).await.unwrap();
     write(&mut upload, &large(2 * PART + 10), 1 << 20).await.unwrap();
-    until("nothing was sent", || server.leftovers() > 0).await;
+    until("nothing was sent", async || server.leftovers() > 0).await;
     assert_eq!(get(&binding, "k", None).await.unwrap().2, b"before");
     drop(upload);
-    until("parts are left", || server.leftovers() == 0).await;
+    until("parts are left", async || server.leftovers() == 0).await;
     assert_eq!(get(&binding, "k", None).await.unwrap().2, b"before");
     let seen = server.seen();
     assert!(seen.iter().any(|line| line.starts_with("DELETE /shop/own/k?")), "{seen:?}");
@@ -79,7 +67,7 @@ async fn a_reader_that_fails_in_the_middle_stores_nothing() {
     let reader = std::io::Cursor::new(large(2 * PART)).chain(FailingReader(Some(broken)));
     let put = binding.put("k", plain(), Existing::Replace, Reader::new(reader), &account()).await;
     assert_eq!(kind(put), "unavailable");
-    until("parts are left", || server.leftovers() == 0).await;
+    until("parts are left", async || server.leftovers() == 0).await;
     assert_eq!(kind(get(&binding, "k", None).await), "not-found");
 }
 
@@ -106,7 +94,7 @@ async fn a_part_that_the_server_refuses_fails_the_body_and_what_was_sent_is_remo
     assert_eq!(kind(written), "denied");
     assert_eq!(kind(upload.write(b"more".to_vec()).await), "conflict");
     assert_eq!(kind(Box::new(upload).finish().await), "conflict");
-    until("parts are left", || server.leftovers() == 0).await;
+    until("parts are left", async || server.leftovers() == 0).await;
     assert_eq!(server.body("shop", "own/k"), None);
 }
 
@@ -120,7 +108,7 @@ async fn a_body_beyond_the_largest_is_refused_and_leaves_nothing() {
     let refused = put(&binding, "k", &large((6 << 20) + 1)).await.unwrap_err();
     assert_eq!(refused.kind(), "invalid-argument");
     assert!(refused.message().contains("max_object_size = \"6MiB\""), "{refused:?}");
-    until("parts are left", || server.leftovers() == 0).await;
+    until("parts are left", async || server.leftovers() == 0).await;
     assert_eq!(get(&binding, "k", None).await.unwrap().0.size, 6 << 20);
 }
 
@@ -134,7 +122,7 @@ async fn a_small_account_slows_a_body_down_and_a_smaller_one_refuses_it() {
         let reader = Reader::new(std::io::Cursor::new(body.clone()));
         let put = binding.put("k", plain(), Existing::Replace, reader, &account).await;
         assert_eq!(kind(put), outcome);
-        until("the account is not empty", || account.used() == 0).await;
+        until("the account is not empty", async || account.used() == 0).await;
     }
 }
 
@@ -148,7 +136,7 @@ async fn whoever_goes_away_while_an_upload_begins_leaves_nothing() {
     let mut upload = binding.create("k", plain(), Existing::Replace, &account()).await.unwrap();
     let writing = tokio::spawn(async move { upload.write(large(PART)).await });
     let mut seen = Vec::new();
-    until("the upload does not begin", || {
+    until("the upload does not begin", async || {
         seen.extend(server.seen());
         seen.iter().any(|line| line.starts_with("POST /shop/own/k?uploads"))
     })
@@ -156,10 +144,10 @@ async fn whoever_goes_away_while_an_upload_begins_leaves_nothing() {
     writing.abort();
     assert!(writing.await.unwrap_err().is_cancelled());
     server.go_on();
-    until("the upload is not removed", || {
+    until("the upload is not removed", async || {
         seen.extend(server.seen());
         seen.iter().any(|line| line.starts_with("DELETE /shop/own/k?"))
     })
     .await;
-    until("the upload is left", || server.leftovers() == 0).await;
+    until("the upload is left", async || server.leftovers() == 0).await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use stheno::config::{ModuleName, ObjectsTimeout};
 use stheno::{Clock, ErrorKind, FileInfo, Files, NewFile, Runtime};
-use stheno_test_support::ObjectProcess;
+use stheno_test_support::{ObjectProcess, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{BUCKET, MINUTE, Own, PREFIX, broken, grant, on};
@@ -27,11 +27,7 @@ async fn half_an_upload_leaves_nothing_on_the_server() {
     assert!(own.server.leftovers() > 0, "parts are on the server");
     upload.abort();
     assert!(upload.await.unwrap_err().is_cancelled());
-    let begun = Instant::now();
-    while own.server.leftovers() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "parts are left");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("parts are left", async || own.server.leftovers() == 0).await;
     assert!(own.list().await.is_empty() && own.objects().is_empty());
 }
 
@@ -106,15 +102,14 @@ impl Apart {
     }
 
     async fn works_again(&self, key: &str) {
-        let begun = Instant::now();
-        loop {
-            if let Ok(download) = self.files().get(key).await {
+        until("it does not recover by itself", async || match self.files().get(key).await {
+            Ok(download) => {
                 assert_eq!(download.bytes().await.unwrap(), b"body");
-                break;
+                true
             }
-            assert!(begun.elapsed() < Duration::from_secs(20), "it does not recover by itself");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            Err(_) => false,
+        })
+        .await;
         let stored = self.put("again").await;
         assert_eq!(self.files().delete([stored.key]).await.unwrap(), [Ok(())]);
     }
