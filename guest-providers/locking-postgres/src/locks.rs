@@ -78,7 +78,7 @@ impl Locks {
                 else {
                     return Err(mixed_up());
                 };
-                *answer = Some(self.waiting.answer(request, &mut row)?);
+                *answer = Some(self.waiting.answer(request, &mut row, now)?);
             }
         }
         answers.into_iter().map(|answer| answer.ok_or_else(mixed_up)).collect()
@@ -95,18 +95,16 @@ impl Locks {
                 None => turns.push((text, Turn::Gone)),
             }
         }
-        if asked.is_empty() && (all_are_told || self.waiting.is_empty()) {
-            let next_due_ms = (!self.waiting.is_empty()).then_some(LOOK_MS.unsigned_abs());
-            return Ok(Polled { turns, woken: Vec::new(), next_due_ms });
-        }
-        match self.look_after(&asked, &mut turns, now) {
-            Ok((woken, next_due_ms)) => Ok(Polled { turns, woken, next_due_ms }),
-            // What there was to be told is told; the others are asked after again.
-            Err(_) if !turns.is_empty() => {
-                Ok(Polled { turns, woken: Vec::new(), next_due_ms: Some(LOOK_MS.unsigned_abs()) })
+        let mut woken = Vec::new();
+        if !asked.is_empty() || !(all_are_told || self.waiting.is_empty()) {
+            match self.look_after(&asked, &mut turns, now) {
+                Ok(found) => woken = found,
+                // What there was to be told is told; the others are asked after again.
+                Err(_) if !turns.is_empty() => self.waiting.look_in(LOOK_MS.unsigned_abs(), now),
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
+        Ok(Polled { turns, woken, next_due_ms: self.waiting.due_in(now) })
     }
 
     /// Finds out about these tickets, and takes for all that wait what is theirs.
@@ -115,7 +113,7 @@ impl Locks {
         asked: &[i64],
         turns: &mut Vec<(String, Turn)>,
         now: u64,
-    ) -> Result<(Vec<String>, Option<u64>)> {
+    ) -> Result<Vec<String>> {
         let strangers: Vec<i64> =
             asked.iter().copied().filter(|&ticket| !self.waiting.has(ticket)).collect();
         if !strangers.is_empty() {
@@ -137,9 +135,11 @@ impl Locks {
             }
         }
         if self.waiting.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(Vec::new());
         }
         let look = self.look()?;
+        self.waiting.looked();
+        self.waiting.look_in(due_ms(look.ends_in, look.foreign), now);
         let mut woken = Vec::new();
         if look.waiting != int(self.waiting.len()) {
             // It was taken for dead, or what was granted to it was lost on the way.
@@ -147,12 +147,12 @@ impl Locks {
             woken = self.waiting.keep_only(&known);
         }
         if look.ready == 0 {
-            return Ok((woken, Some(due_ms(look.ends_in, look.foreign))));
+            return Ok(woken);
         }
         let take = |session| vec![passing_on(statements::TAKE, session, look.ready)];
         let mut taken = self.database.change(look.ready, take, now)?;
         woken.extend(self.woken(taken.pop().into_iter().collect(), now)?);
-        Ok((woken, Some(LOOK_MS.unsigned_abs())))
+        Ok(woken)
     }
 
     /// Takes in what was granted, and grants who follows of the same owner: each of
@@ -163,7 +163,7 @@ impl Locks {
         while !more.is_empty() {
             let mut again = false;
             for outcome in std::mem::take(&mut more) {
-                let mut woken = self.waiting.granted(outcome)?;
+                let mut woken = self.waiting.granted(outcome, now)?;
                 again |= woken.again;
                 all.tokens.append(&mut woken.tokens);
             }
@@ -382,7 +382,7 @@ impl Locks {
 
 impl Waiting {
     /// What became of a request.
-    fn answer(&mut self, request: &Request, row: &mut Row<'_>) -> Result<Answer> {
+    fn answer(&mut self, request: &Request, row: &mut Row<'_>, now: u64) -> Result<Answer> {
         let (verdict, number_given) = (row.int()?, row.int()?);
         let (taken, owns) = (row.maybe_text()?.map(names::given), row.boolean()?);
         let (ends_in, foreign) = (row.maybe_int()?, row.boolean()?);
@@ -393,8 +393,9 @@ impl Waiting {
             }
             1 => {
                 self.enter(number_given);
-                let next_due_ms = Some(due_ms(ends_in, foreign));
-                Answer::Queued(Queued { ticket: number_given.to_string(), next_due_ms })
+                self.look_in(due_ms(ends_in, foreign), now);
+                let ticket = number_given.to_string();
+                Answer::Queued(Queued { ticket, next_due_ms: self.due_in(now) })
             }
             _ => {
                 let name = taken.unwrap_or_default();

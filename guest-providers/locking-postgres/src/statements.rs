@@ -157,7 +157,7 @@ macro_rules! pass_on {
             alive!(),
             ") AS free FROM mine CROSS JOIN moment), \
             ready AS MATERIALIZED (\
-              SELECT states.ticket, states.size, \
+              SELECT states.ticket, states.size, min(states.ttl) AS ttl, \
                 row_number() OVER (ORDER BY states.ticket) AS place, \
                 bool_or(EXISTS (SELECT 1 FROM waits WHERE waits.key = states.key \
                   AND waits.ticket > states.ticket AND waits.owner = states.owner)) AS again \
@@ -175,8 +175,8 @@ macro_rules! pass_on {
               DELETE FROM locks USING freed WHERE locks.key = freed.key AND NOT EXISTS (\
                 SELECT 1 FROM mine JOIN ready ON ready.ticket = mine.ticket \
                 WHERE mine.key = locks.key)) \
-            SELECT ready.ticket, ready.size, moment.base + ready.place AS fence, ready.again \
-            FROM ready CROSS JOIN moment ORDER BY ready.ticket"
+            SELECT ready.ticket, ready.size, moment.base + ready.place AS fence, ready.again, \
+              ready.ttl FROM ready CROSS JOIN moment ORDER BY ready.ticket"
         )
     };
 }

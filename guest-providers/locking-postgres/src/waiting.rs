@@ -15,6 +15,10 @@ pub(crate) struct Waiting {
     tickets: HashSet<i64>,
     /// Who has been granted, or has lost its place, and was not told.
     news: HashMap<i64, News>,
+    /// When it is to be looked again, on this instance's clock. Kept, since answers that
+    /// need no look give it again: counted anew from each of them, it never came while
+    /// keys went from hand to hand.
+    due: Option<u64>,
 }
 
 /// Whom a change has granted their keys.
@@ -78,8 +82,25 @@ impl Waiting {
         }
     }
 
+    /// Has it be looked again in so many milliseconds, if it is not sooner.
+    pub(crate) fn look_in(&mut self, ms: u64, now: u64) {
+        let due = now.saturating_add(ms);
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+    }
+
+    /// Forgets when it was to be looked again: it is being done.
+    pub(crate) fn looked(&mut self) {
+        self.due = None;
+    }
+
+    /// In how many milliseconds it is to be looked again; none if nobody waits.
+    pub(crate) fn due_in(&self, now: u64) -> Option<u64> {
+        let due = self.due.filter(|_| !self.tickets.is_empty());
+        due.map(|due| due.saturating_sub(now))
+    }
+
     /// Takes in what a statement granted.
-    pub(crate) fn granted(&mut self, outcome: Outcome) -> Result<Woken> {
+    pub(crate) fn granted(&mut self, outcome: Outcome, now: u64) -> Result<Woken> {
         let mut rows = Rows::from(outcome);
         let mut woken = Woken::default();
         while let Some(mut row) = rows.next() {
@@ -89,6 +110,10 @@ impl Waiting {
             self.news.insert(ticket, News::Granted(token, number(fence)?));
             woken.tokens.push(token);
             woken.again |= row.boolean()?;
+            // It may stand before others now, until it expires; and who came before them
+            // elsewhere was not looked for.
+            let ttl = row.maybe_int()?.map_or(LOOK_MS, |ttl| ttl.min(LOOK_MS));
+            self.look_in(ttl.unsigned_abs(), now);
         }
         Ok(woken)
     }
@@ -133,6 +158,22 @@ mod tests {
         assert_eq!(due_ms(Some(70_000), false), 1_000);
         assert_eq!(due_ms(Some(700), true), 20);
         assert_eq!(due_ms(Some(-3), true), 1);
+    }
+
+    #[test]
+    fn a_look_is_not_put_off_by_what_happens_meanwhile() {
+        let mut waiting = Waiting::default();
+        waiting.look_in(20, 1_000);
+        assert_eq!(waiting.due_in(1_000), None, "nobody waits");
+        waiting.enter(1);
+        waiting.look_in(20, 1_015);
+        assert_eq!(waiting.due_in(1_015), Some(5));
+        waiting.look_in(1, 1_016);
+        assert_eq!(waiting.due_in(1_016), Some(1));
+        assert_eq!(waiting.due_in(1_030), Some(0));
+        waiting.looked();
+        waiting.look_in(700, 1_030);
+        assert_eq!(waiting.due_in(1_030), Some(700));
     }
 
     #[test]

@@ -31,12 +31,13 @@
 //! A ticket and the token of the lease that comes of it are the same name, which the
 //! instance makes. A grant stands in the table until the ticket is polled:
 //!
-//! - Where the release comes from the same runtime, the host polls within the same
-//!   call. Everybody else hears of it by the stream `news`, which a poll with time to
-//!   wait reads with `XREAD BLOCK` from the place where it found the table: nothing
-//!   can come in between, and nobody looks again and again.
-//! - Who polls a grant gets it once. If that answer is lost on its way, a poll gets it
-//!   again after 15 s, when no call can be under way any more.
+//! - Where the release comes from the same runtime, its answer says so, and the host
+//!   has it from this instance within the same call: one round trip in all
+//!   ([`neighbours`]). Everybody else hears of it by the stream `news`, which a poll
+//!   with time to wait reads with `XREAD BLOCK` from the place where it found the
+//!   table: nothing can come in between, and nobody looks again and again.
+//! - A grant is told once. If that answer is lost on its way, a poll gets it again
+//!   after 15 s, when no call can be under way any more.
 //! - A ticket that is not polled for 30 s is that of a dead process: it leaves the
 //!   queue, or what it was granted passes on.
 //!
@@ -50,6 +51,7 @@
 //! reads.
 
 mod keys;
+mod neighbours;
 mod options;
 mod table;
 
@@ -63,6 +65,7 @@ use stheno_sdk::locking::{
 use stheno_sdk::redis::{self, Binding, Command, Part, command};
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock};
 
+use neighbours::Neighbours;
 use options::Options;
 use table::{Outcome, Table};
 
@@ -77,8 +80,7 @@ struct LockingRedis {
     redis: Binding,
     table: Table,
     max_waiting: u64,
-    /// Tells the names of this instance from those of all others.
-    seed: u64,
+    neighbours: Neighbours,
     named: u64,
     /// Names that were perhaps given to somebody who has not heard of it.
     doubtful: Vec<String>,
@@ -94,9 +96,9 @@ impl Lifecycle for LockingRedis {
         let Options { max_waiting } = stheno_sdk::options::parse(options)?;
         let redis = redis::open("default")?;
         let table = Table::new(redis.load_script(LOCKS)?);
-        let seed = RandomState::new().hash_one(clock::unix_ms());
+        let neighbours = Neighbours::of(RandomState::new().hash_one(clock::unix_ms()));
         let max_waiting = max_waiting.get();
-        Ok(Self { redis, table, max_waiting, seed, named: 0, doubtful: Vec::new() })
+        Ok(Self { redis, table, max_waiting, neighbours, named: 0, doubtful: Vec::new() })
     }
 
     fn health(&mut self) -> Result<()> {
@@ -107,7 +109,7 @@ impl Lifecycle for LockingRedis {
 impl LockingRedis {
     fn name(&mut self) -> String {
         self.named += 1;
-        format!("{:016x}.{:x}", self.seed, self.named)
+        format!("{}.{:x}", self.neighbours.own(), self.named)
     }
 
     fn run(&self, command: Command) -> Result<Outcome> {
@@ -119,7 +121,7 @@ impl LockingRedis {
         if self.doubtful.is_empty() {
             return self.run(command);
         }
-        let give_up = self.table.of_names("abandon", &self.doubtful);
+        let give_up = self.table.of_names("abandon", &[], &self.doubtful);
         let mut replies = self.redis.run_all(vec![give_up, command])?;
         let mut next = || replies.next().ok_or_else(table::mixed_up);
         next()??;
@@ -133,8 +135,29 @@ impl LockingRedis {
         self.doubtful.extend(names.into_iter().take(room));
     }
 
-    fn look(&self, tickets: &[String]) -> Result<(Polled, String)> {
-        self.run(self.table.of_names("poll", tickets))?.polled()
+    fn look(&mut self, tickets: &[String]) -> Result<(Polled, String)> {
+        let mut outcome = self.run(self.table.of_names("poll", self.neighbours.all(), tickets))?;
+        let woken = self.woken(&mut outcome);
+        let (found, last) = outcome.polled()?;
+        Ok((Polled { woken, ..found }, last))
+    }
+
+    /// Keeps what is to be told here, and gives the tickets.
+    fn woken(&mut self, outcome: &mut Outcome) -> Vec<String> {
+        let told = std::mem::take(&mut outcome.told);
+        self.neighbours.keep(told, clock::monotonic_ms())
+    }
+
+    fn free(
+        &mut self,
+        operation: &str,
+        owner: Option<String>,
+        keys: Option<&[String]>,
+    ) -> Result<Freed> {
+        let here = self.neighbours.all();
+        let asked = self.table.of_owner(operation, here, owner.as_deref(), keys);
+        let mut outcome = self.run(asked)?;
+        Ok(Freed { keys: outcome.number()?, woken: self.woken(&mut outcome) })
     }
 
     /// The tickets that stand in the news behind `last`; none if none came in time.
@@ -201,8 +224,15 @@ impl Locking for LockingRedis {
         }
     }
 
-    fn poll(&mut self, tickets: Vec<String>, wait_ms: u64) -> Result<Polled> {
-        let (found, last) = self.look(&tickets)?;
+    fn poll(&mut self, mut tickets: Vec<String>, wait_ms: u64) -> Result<Polled> {
+        self.neighbours.meet(&tickets);
+        let turns = self.neighbours.tell(&mut tickets);
+        if !turns.is_empty() && tickets.is_empty() {
+            let next_due_ms = self.neighbours.due_in(clock::monotonic_ms());
+            return Ok(Polled { turns, woken: Vec::new(), next_due_ms });
+        }
+        let (mut found, last) = self.look(&tickets)?;
+        found.turns.extend(turns);
         if wait_ms == 0 || !found.turns.is_empty() || !found.woken.is_empty() {
             return Ok(found);
         }
@@ -210,14 +240,17 @@ impl Locking for LockingRedis {
         let asked: HashSet<&str> = tickets.iter().map(String::as_str).collect();
         // Somebody may have begun to wait meanwhile.
         let others = news.into_iter().filter(|ticket| !asked.contains(ticket.as_str()));
-        let others: Vec<String> = others.collect();
+        let others: Vec<String> = others.filter(|it| self.neighbours.has(it)).collect();
         let (mut found, _) = self.look(&tickets)?;
         found.woken.extend(others);
         Ok(found)
     }
 
-    fn abandon(&mut self, tickets: Vec<String>) -> Result<Vec<String>> {
-        Ok(self.run(self.table.of_names("abandon", &tickets))?.woken)
+    fn abandon(&mut self, mut tickets: Vec<String>) -> Result<Vec<String>> {
+        let asked = self.table.of_names("abandon", self.neighbours.all(), &tickets);
+        let mut outcome = self.run(asked)?;
+        self.neighbours.tell(&mut tickets);
+        Ok(self.woken(&mut outcome))
     }
 
     fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>> {
@@ -225,27 +258,23 @@ impl Locking for LockingRedis {
     }
 
     fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
-        let asked = self.table.of_names("release", &tokens);
+        let asked = self.table.of_names("release", self.neighbours.all(), &tokens);
         let mut outcome = self.run_after_doubts(asked)?;
         outcome.number()?;
-        let woken = std::mem::take(&mut outcome.woken);
+        let woken = self.woken(&mut outcome);
         Ok(Released { lost: outcome.rest(), woken })
     }
 
     fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {
-        let asked = self.table.of_owner("release-keys", owner.as_deref(), Some(&keys));
-        let mut outcome = self.run(asked)?;
-        Ok(Freed { keys: outcome.number()?, woken: outcome.woken })
+        self.free("release-keys", owner, Some(&keys))
     }
 
     fn release_all(&mut self, owner: Option<String>) -> Result<Freed> {
-        let asked = self.table.of_owner("release-all", owner.as_deref(), None);
-        let mut outcome = self.run(asked)?;
-        Ok(Freed { keys: outcome.number()?, woken: outcome.woken })
+        self.free("release-all", owner, None)
     }
 
     fn inspect(&mut self, keys: Vec<String>) -> Result<Vec<Option<Lock>>> {
-        self.run(self.table.of_names("inspect", &keys))?.locks(keys)
+        self.run(self.table.of_names("inspect", &[], &keys))?.locks(keys)
     }
 
     fn held(&mut self, owner: Option<String>, after: Option<String>, max: u32) -> Result<LockPage> {

@@ -3,7 +3,7 @@
 -- keys hold is said in keys.rs, what is asked and answered in table.rs.
 --
 -- KEYS: the ten of the table, whatever is locked.
--- ARGV: the operation, then what it says.
+-- ARGV: the operation, the instances of the runtime that asks, then what it says.
 local FENCE, HELD, LEASES, OWNERS, ENDS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local WATCHED, QUEUE, TICKETS, SEEN, NEWS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local call = redis.call
@@ -27,7 +27,7 @@ local owned, ends = {}, {}
 local fence
 local waiting = call('HLEN', TICKETS)
 local watched = call('EXISTS', WATCHED) == 1
-local woken, nudge, more = {}, false, false
+local woken, told, nudge, more = {}, {}, false, false
 
 local at = 1
 local function next_argument()
@@ -47,6 +47,12 @@ end
 
 local function whole(number)
   return string.format('%.0f', number)
+end
+
+-- A ticket begins with the 16 digits of the instance that it is from.
+local here = {}
+for _, instance in ipairs(next_list()) do
+  here[instance] = true
 end
 
 -- Larger than every one before it: also where the server has lost some, as long
@@ -233,8 +239,14 @@ local function pass_on(changed)
     if ticket and is_next(id, ticket) and ticket_of(id) then
       leave_queue(id, ticket)
       local lease = grant(id, ticket.keys, ticket.owner, ticket.ttl)
-      call('ZADD', SEEN, now + SILENCE, id)
-      woken[#woken + 1] = id
+      if here[string.sub(id, 1, 16)] then
+        told[#told + 1] = id
+        call('ZREM', SEEN, id)
+        call('ZADD', SEEN, now + IN_FLIGHT, ':' .. id)
+      else
+        call('ZADD', SEEN, now + SILENCE, id)
+        woken[#woken + 1] = id
+      end
       for _, key in ipairs(ticket.keys) do
         -- The next in line may be the same owner, who need not wait.
         changed[#changed + 1] = key
@@ -579,6 +591,17 @@ end
 
 operations[ARGV[1]]()
 write_all()
+-- Who waits in the runtime that asks is told with this answer, and nobody of them in
+-- the news. What one was granted may have gone to the next of the same owner.
+local turns = {}
+if #told > 0 then
+  turns[1] = next_due()
+end
+for n, id in ipairs(told) do
+  local lease = lease_of(id)
+  turns[2 * n] = id
+  turns[2 * n + 1] = lease and not lease.broken and whole(lease.fence) or ''
+end
 if #woken > 0 or nudge then
   local news = {}
   for n, id in ipairs(woken) do
@@ -592,4 +615,4 @@ if #woken > 0 or nudge then
     call('XADD', NEWS, 'MAXLEN', '~', 1000, '*', unpack(news, from, math.min(from + MOST - 1, #news)))
   end
 end
-return { answers, woken }
+return { answers, turns }

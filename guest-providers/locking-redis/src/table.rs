@@ -1,7 +1,8 @@
 //! What `locks.lua` is asked, and what it answers.
 //!
-//! An operation answers two lists of texts: its own, and the tickets that it has
-//! granted. A fence is a decimal number; nothing at all is an empty text.
+//! An operation answers two lists of texts: its own, and whom it has granted keys of
+//! those who wait in this runtime ([`Told`]). A fence is a decimal number; nothing at
+//! all is an empty text.
 
 use std::time::Duration;
 
@@ -25,27 +26,34 @@ impl Table {
         Self { digest }
     }
 
-    fn operation(&self, name: &str) -> Command {
-        command("EVALSHA")
+    /// An operation that tells those who wait at these instances.
+    fn telling(&self, name: &str, here: &[String]) -> Command {
+        let asked = command("EVALSHA")
             .text(&self.digest)
             .number(keys::ALL.len() as u64)
             .args(keys::ALL.iter().map(|key| key.as_bytes()))
-            .text(name)
+            .text(name);
+        listed(asked, here)
     }
 
-    /// Names: tokens, tickets or keys.
-    pub(crate) fn of_names(&self, operation: &str, names: &[String]) -> Command {
-        listed(self.operation(operation), names)
+    fn operation(&self, name: &str) -> Command {
+        self.telling(name, &[])
+    }
+
+    /// Of names: tokens, tickets or keys.
+    pub(crate) fn of_names(&self, operation: &str, here: &[String], names: &[String]) -> Command {
+        listed(self.telling(operation, here), names)
     }
 
     /// As [`Table::of_names`], for one owner.
     pub(crate) fn of_owner(
         &self,
         operation: &str,
+        here: &[String],
         owner: Option<&str>,
         keys: Option<&[String]>,
     ) -> Command {
-        let asked = self.operation(operation).text(owner.unwrap_or_default());
+        let asked = self.telling(operation, here).text(owner.unwrap_or_default());
         match keys {
             Some(keys) => listed(asked, keys),
             None => asked,
@@ -107,7 +115,23 @@ fn each_once(asked: Command, keys: &[String]) -> Command {
 /// What an operation came to.
 pub(crate) struct Outcome {
     answers: std::vec::IntoIter<String>,
-    pub(crate) woken: Vec<String>,
+    pub(crate) told: Told,
+}
+
+/// Whom an operation has granted keys, of those whose instances it was given. Nobody
+/// else is told, for as long as this answer may be on its way.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) turns: Vec<(String, Turn)>,
+    pub(crate) next_due_ms: Option<u64>,
+}
+
+impl Told {
+    fn read(list: Vec<String>) -> Result<Self> {
+        let mut list = list.into_iter();
+        let Some(due) = list.next() else { return Ok(Self::default()) };
+        Ok(Self { next_due_ms: perhaps(&due)?, turns: turns(list)? })
+    }
 }
 
 impl Outcome {
@@ -115,7 +139,8 @@ impl Outcome {
         if reply.items()? != 2 {
             return Err(mixed_up());
         }
-        Ok(Self { answers: texts(reply.list()?)?.into_iter(), woken: texts(reply.list()?)? })
+        let answers = texts(reply.list()?)?.into_iter();
+        Ok(Self { answers, told: Told::read(texts(reply.list()?)?)? })
     }
 
     fn text(&mut self) -> Result<String> {
@@ -126,10 +151,8 @@ impl Outcome {
         self.text()?.parse().map_err(|_| mixed_up())
     }
 
-    /// A number, or nothing.
     fn perhaps(&mut self) -> Result<Option<u64>> {
-        let text = self.text()?;
-        if text.is_empty() { Ok(None) } else { Ok(Some(text.parse().map_err(|_| mixed_up())?)) }
+        perhaps(&self.text()?)
     }
 
     /// What is left.
@@ -169,24 +192,11 @@ impl Outcome {
 
     /// What was found, and the last of the news.
     pub(crate) fn polled(self) -> Result<(Polled, String)> {
-        let Self { answers, woken } = self;
-        let mut answers: Vec<String> = answers.collect();
+        let mut answers: Vec<String> = self.answers.collect();
         let (last, due) = (answers.pop(), answers.pop());
         let (Some(last), Some(due)) = (last, due) else { return Err(mixed_up()) };
-        let mut found = Self { answers: answers.into_iter(), woken: Vec::new() };
-        let mut turns = Vec::new();
-        while let Some(ticket) = found.answers.next() {
-            let turn = match found.perhaps()? {
-                Some(fence) => Turn::Granted(Grant { token: ticket.clone(), fence }),
-                None => Turn::Gone,
-            };
-            turns.push((ticket, turn));
-        }
-        let next_due_ms = match due.as_str() {
-            "" => None,
-            due => Some(due.parse().map_err(|_| mixed_up())?),
-        };
-        Ok((Polled { turns, woken, next_due_ms }, last))
+        let turns = turns(answers.into_iter())?;
+        Ok((Polled { turns, woken: Vec::new(), next_due_ms: perhaps(&due)? }, last))
     }
 
     /// Who has these keys, in their order.
@@ -206,6 +216,24 @@ impl Outcome {
             })
             .collect()
     }
+}
+
+/// A number, or nothing.
+fn perhaps(text: &str) -> Result<Option<u64>> {
+    if text.is_empty() { Ok(None) } else { Ok(Some(text.parse().map_err(|_| mixed_up())?)) }
+}
+
+/// Tickets, each with the fence of its lease; with nothing if that is gone.
+fn turns(mut list: impl Iterator<Item = String>) -> Result<Vec<(String, Turn)>> {
+    let mut turns = Vec::new();
+    while let Some(ticket) = list.next() {
+        let turn = match perhaps(&list.next().ok_or_else(mixed_up)?)? {
+            Some(fence) => Turn::Granted(Grant { token: ticket.clone(), fence }),
+            None => Turn::Gone,
+        };
+        turns.push((ticket, turn));
+    }
+    Ok(turns)
 }
 
 fn texts(list: Vec<Option<Vec<u8>>>) -> Result<Vec<String>> {

@@ -102,20 +102,13 @@ impl Core {
     }
 
     /// Within a call that has succeeded: hands on what these tickets were granted.
-    /// Those of other processes are theirs to ask after.
     pub(super) fn wake<'a>(
         self: &'a Arc<Self>,
         guest: &'a mut Guest<'_, LockingModule>,
         mut woken: Vec<String>,
     ) -> CallFuture<'a, ()> {
         Box::pin(async move {
-            loop {
-                if !self.provider.is_single() {
-                    self.waiters.keep_own(&mut woken);
-                }
-                if woken.is_empty() {
-                    break;
-                }
+            while !woken.is_empty() {
                 match guest.module.call_poll(&mut *guest.store, &woken, 0).await? {
                     Ok(polled) => woken = self.take(polled),
                     // What cannot be told now is told when it is looked again.
@@ -136,9 +129,11 @@ impl Core {
                 contract::Turn::Granted(grant) => Some(self.hold(grant)),
                 contract::Turn::Gone => None,
             };
-            // For somebody who has gone away the hold is dropped, which passes
-            // the keys on.
-            self.waiters.tell(&ticket, hold);
+            if let Some(hold) = self.waiters.tell(&ticket, hold)
+                && !self.provider.is_single()
+            {
+                self.keep(ticket, hold);
+            }
         }
         self.waiters.due_in(&self.clock, polled.next_due_ms);
         polled.woken

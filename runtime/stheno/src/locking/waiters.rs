@@ -22,6 +22,9 @@ use crate::{Error, ErrorKind};
 
 /// A ticket that nobody asks after for longer may be taken for abandoned.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+/// How long a grant is kept for somebody who is not known yet: longer than an answer
+/// may be on its way.
+const KEPT: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
 pub(super) struct Waiters {
@@ -39,6 +42,8 @@ struct State {
     /// Where many instances serve: tickets that may have been granted before they
     /// were known here.
     new: Vec<String>,
+    /// There as well: what was granted to tickets before they were known here.
+    early: HashMap<String, Hold>,
     driven: bool,
     closed: bool,
 }
@@ -75,20 +80,16 @@ impl Waiters {
     }
 
     /// Tells who waits with this ticket that it waits no more; without a hold, its
-    /// place was lost.
-    pub(super) fn tell(&self, ticket: &str, hold: Option<Hold>) {
+    /// place was lost. Gives back what is for nobody: dropped, it passes the keys on.
+    pub(super) fn tell(&self, ticket: &str, hold: Option<Hold>) -> Option<Hold> {
         let waiting = self.lock().waiting.remove(ticket);
-        if let Some(waiting) = waiting {
-            // Who has gone meanwhile gives it back with the hold.
-            let _ = waiting.send(hold);
-        }
-    }
-
-    /// Leaves of these tickets those that wait here.
-    pub(super) fn keep_own(&self, tickets: &mut Vec<String>) {
-        if !tickets.is_empty() {
-            let state = self.lock();
-            tickets.retain(|ticket| state.waiting.contains_key(ticket));
+        match waiting {
+            // Who has gone meanwhile drops it with the channel.
+            Some(waiting) => {
+                let _ = waiting.send(hold);
+                None
+            }
+            None => hold,
         }
     }
 
@@ -130,9 +131,9 @@ impl Waiters {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let waiting = std::mem::take(&mut state.waiting);
+        let all = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.early));
         drop(state);
-        drop(waiting);
+        drop(all);
         self.news.notify_one();
     }
 }
@@ -147,7 +148,9 @@ impl Core {
         let (sender, turn) = oneshot::channel();
         let waiters = self.waiters();
         let mut state = waiters.lock();
-        if !state.closed {
+        if let Some(hold) = state.early.remove(&queued.ticket) {
+            let _ = sender.send(Some(hold));
+        } else if !state.closed {
             state.waiting.insert(queued.ticket.clone(), sender);
             let due = queued
                 .next_due_ms
@@ -174,6 +177,27 @@ impl Core {
         drop(state);
         let core = Arc::clone(self);
         Place { core, ticket: queued.ticket, turn, told: false, request: Some(request) }
+    }
+}
+
+impl Core {
+    /// Keeps what was granted to a ticket that nobody waits with: the answer that brings
+    /// it may still be on its way to another instance. If it does not come, whoever
+    /// asked has gone.
+    pub(super) fn keep(self: &Arc<Self>, ticket: String, hold: Hold) {
+        let mut state = self.waiters().lock();
+        if state.closed {
+            drop(state);
+            return;
+        }
+        state.early.insert(ticket.clone(), hold);
+        drop(state);
+        let core = Arc::clone(self);
+        tokio::spawn(async move {
+            core.clock().sleep_until(core.clock().monotonic().saturating_add(KEPT)).await;
+            let late = core.waiters().lock().early.remove(&ticket);
+            drop(late);
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stheno::{Error, Lock};
 use tokio::task::JoinHandle;
 
-use crate::{LOCKING_LOCAL, LOCKING_REDIS, NEVER, Provider, Subject};
+use crate::{LOCKING_LOCAL, LOCKING_POSTGRES, LOCKING_REDIS, NEVER, Provider, Subject};
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 const OWNERS: [Option<&str>; 3] = [None, Some("x"), Some("y")];
@@ -179,10 +179,19 @@ async fn history(provider: &'static Provider, seed: u64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_locks_on_redis_do_what_those_in_memory_do() {
+async fn histories(provider: &'static Provider) {
     for seed in 0..24 {
-        let ended = tokio::time::timeout(NEVER, history(&LOCKING_REDIS, seed)).await;
+        let ended = tokio::time::timeout(NEVER, history(provider, seed)).await;
         assert!(ended.is_ok(), "seed {seed} never came to its end");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_locks_on_redis_do_what_those_in_memory_do() {
+    histories(&LOCKING_REDIS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_locks_in_postgresql_do_what_those_in_memory_do() {
+    histories(&LOCKING_POSTGRES).await;
 }
