@@ -164,6 +164,57 @@ async fn who_waits_in_another_runtime_is_woken_and_does_not_look_again_and_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_within_a_runtime_is_told_in_the_same_answer_and_makes_no_news() {
+    let server = RedisServer::start();
+    let runtime = start(grant(&server, "shop:locks:")).await;
+    let locking = runtime.locking();
+    let hand_over = async || {
+        let held = locking.acquire(["a"]).await.unwrap();
+        let turn = waits(locking, "a").await;
+        held.release().await.unwrap();
+        turn.await.unwrap().unwrap().release().await.unwrap();
+    };
+    // Each instance has to be asked after a ticket of the other one first.
+    for _ in 0..10 {
+        hand_over().await;
+    }
+    let mut monitor = server.client();
+    monitor.monitor();
+    for _ in 0..20 {
+        hand_over().await;
+    }
+    server.client().text(&["ECHO", "the-end"]);
+    let seen = monitor.seen("the-end");
+    let with = |word: &str| seen.iter().filter(|line| line.contains(word)).count();
+    assert_eq!(with(r#"" "release" ""#), 40, "{seen:#?}");
+    assert_eq!(with("XADD"), 0, "{seen:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_comes_before_its_ticket_is_not_lost() {
+    // What is lost on its way is told again after 15 s.
+    const SOON: Duration = Duration::from_secs(10);
+    let server = RedisServer::start();
+    let runtime = start(grant(&server, "shop:locks:")).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..32 {
+        let locking = runtime.locking().clone();
+        callers.spawn(async move {
+            let mut longest = Duration::ZERO;
+            for _ in 0..60 {
+                let begun = Instant::now();
+                let lease = locking.acquire(["a"]).await.unwrap();
+                longest = longest.max(begun.elapsed());
+                lease.release().await.unwrap();
+            }
+            longest
+        });
+    }
+    let longest = callers.join_all().await.into_iter().max().unwrap();
+    assert!(longest < SOON, "{longest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_runtime_held_that_is_gone_is_taken_over_when_it_has_expired() {
     let Two { server, one, other } = Two::start().await;
     let ttl = Duration::from_millis(700);
