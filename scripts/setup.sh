@@ -13,6 +13,7 @@ has python3 || apt_install python3
 has cc || apt_install gcc libc6-dev
 # Servers for the tests of what stands on one; they start them themselves.
 has redis-server || apt_install redis-server
+has memcached || apt_install memcached
 # Debian keeps the server's own programs away from the PATH.
 { has psql && { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }; } ||
     apt_install postgresql postgresql-client

@@ -19,6 +19,7 @@ const SETS: &[(&str, &[&str])] = &[
     ),
     ("HTTP", &["notifications-resend", "notifications-sendgrid"]),
     ("REDIS", &["cache-redis", "locking-redis"]),
+    ("MEMCACHED", &["cache-memcached"]),
     ("OBJECTS", &["files-s3"]),
     ("POSTGRES", &["locking-postgres"]),
 ];

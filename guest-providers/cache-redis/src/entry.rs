@@ -7,15 +7,10 @@
 //! | 8 | when the entry ends, in milliseconds since 1970, little-endian |
 //! | | each tag behind a byte 255, and one more 255 behind the last |
 //! | 1 | a byte 254 |
-//! | | the value; compressed: its length in 4 bytes, little-endian, and a block of LZ4 |
+//! | | the value; compressed: as `packing` has it |
 //!
 //! Neither 254 nor 255 is in any UTF-8, so a tag is found by looking for it between
 //! two of them, here as well as in `sweep.lua`.
-
-use lz4_flex::block;
-
-/// The largest value that the contract knows; no more is made room for.
-const MAX_VALUE: usize = 8 << 20;
 
 const FORMAT: u8 = b'1';
 const PLAIN: u8 = b'0';
@@ -27,9 +22,7 @@ const VALUE: u8 = 0xFE;
 
 /// Writes an entry.
 pub(crate) fn write(end_ms: u64, tags: &[String], value: &[u8], compress_above: usize) -> Vec<u8> {
-    let packed = (value.len() > compress_above).then(|| block::compress_prepend_size(value));
-    // What does not get smaller only costs time when it is read.
-    let packed = packed.filter(|packed| packed.len() < value.len());
+    let packed = packing::pack(value, compress_above);
     let (kind, body) = match &packed {
         Some(packed) => (COMPRESSED, packed.as_slice()),
         None => (PLAIN, value),
@@ -95,12 +88,7 @@ impl Found {
             self.bytes.drain(..self.value);
             return Some(self.bytes);
         }
-        let (length, packed) = block::uncompressed_size(self.bytes.get(self.value..)?).ok()?;
-        if length > MAX_VALUE {
-            return None;
-        }
-        let value = block::decompress(packed, length).ok()?;
-        (value.len() == length).then_some(value)
+        packing::unpack(self.bytes.get(self.value..)?)
     }
 }
 

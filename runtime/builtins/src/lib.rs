@@ -4,8 +4,8 @@
 //!
 //! Each set of them is a feature: `local` holds those that need no server,
 //! `http` those that need a service on the internet, `redis` those that need a Redis
-//! server, `objects` those that need an S3 server, `postgres` those that need
-//! PostgreSQL.
+//! server, `memcached` those that need a Memcached server, `objects` those that need an
+//! S3 server, `postgres` those that need PostgreSQL.
 //!
 //! ```
 //! let component = stheno_builtins::find("cache-memory");

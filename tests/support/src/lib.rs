@@ -8,6 +8,7 @@
 
 mod clock;
 mod guests;
+mod memcached;
 mod object_process;
 mod objects;
 mod postgres;
@@ -18,6 +19,7 @@ mod until;
 
 pub use clock::ServerClock;
 pub use guests::{compile_cache, guest, guest_bytes};
+pub use memcached::{MemcachedClient, MemcachedServer};
 pub use object_process::ObjectProcess;
 pub use objects::ObjectServer;
 pub use postgres::PostgresServer;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stheno_conformance::{Report, Status, Target};
-use stheno_test_support::{ObjectServer, PostgresServer, RedisServer};
+use stheno_test_support::{MemcachedServer, ObjectServer, PostgresServer, RedisServer};
 
 use crate::{ids, report};
 
@@ -44,6 +44,21 @@ async fn cache_redis_passes_with_nothing_left_out() {
     let target = crate::Setup::new(&config).built_in("cache-redis").await;
     let report = stheno_conformance::run(&target, &Default::default(), |_| {}).await;
     all_passed(&report, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cache_memcached_passes_and_leaves_out_matching() {
+    let server = MemcachedServer::start();
+    let config = format!(
+        "[modules.cache]\nresolve = \"cache-memcached\"\noptions = {{ server = \"{0}\" }}\n\
+         grants.sockets = [\"{0}\"]\n",
+        server.address()
+    );
+    let matching = ["matching.star", "matching.whole", "matching.literal", "matching.all"];
+    let skipped = matching.into_iter().chain(["arguments.matching"]);
+    let skipped: Vec<_> = skipped.map(|case| format!("cache.{case}")).collect();
+    let skipped: Vec<_> = skipped.iter().map(String::as_str).collect();
+    passes("cache-memcached", &config, &skipped).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

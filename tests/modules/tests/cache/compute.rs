@@ -130,7 +130,8 @@ async fn what_is_set_during_the_computation_wins(subject: Subject) {
 
 async fn what_is_removed_during_the_computation_stays_removed(subject: Subject) {
     let subject = Arc::new(subject);
-    for way in ["delete", "clear tags", "clear matching", "set many with no time to live"] {
+    let ways = ["delete", "clear tags", "clear matching", "set many with no time to live"];
+    for way in ways.into_iter().filter(|way| *way != "clear matching" || subject.matches()) {
         let computing = UnderWay::begin(&subject).await;
         match way {
             "delete" => subject.cache.delete(["k"]).await.unwrap(),

@@ -6,7 +6,7 @@ use crate::Subject;
 
 /// All of ASCII, each alone and within a word, and what else tends to be
 /// mistaken for something.
-fn odd_keys() -> Vec<String> {
+pub(crate) fn odd_keys() -> Vec<String> {
     let mut keys = Vec::new();
     for byte in 0..128_u8 {
         let character = char::from(byte);
@@ -156,21 +156,8 @@ async fn a_found_entry_carries_its_key_as_it_was_set(subject: Subject) {
     }
 }
 
-async fn a_pattern_without_a_star_is_one_key_whatever_its_characters(subject: Subject) {
-    let keys: Vec<_> = odd_keys().into_iter().filter(|key| !key.contains('*')).collect();
-    let entries = keys.iter().map(|key| NewEntry::new(key, ""));
-    subject.cache.set_many(entries).await.unwrap();
-    for (at, key) in keys.iter().enumerate() {
-        subject.cache.clear_matching(key).await.unwrap();
-        let left = subject.cache.get_many_bytes(&keys).await.unwrap();
-        assert!(left[at].is_none(), "{key:?} is still there");
-        assert_eq!(left.iter().flatten().count(), keys.len() - at - 1, "{key:?}");
-    }
-}
-
 for_every_provider! {
     every_key_is_a_key_of_its_own,
     every_tag_is_a_tag_of_its_own,
     a_found_entry_carries_its_key_as_it_was_set,
-    a_pattern_without_a_star_is_one_key_whatever_its_characters,
 }

@@ -9,8 +9,8 @@
 
 macro_rules! for_every_provider {
     ($($property:ident),* $(,)?) => {
-        for_every_provider! { @module cache_redis, CACHE_REDIS, $($property),* }
-        for_providers_in_memory! { $($property),* }
+        for_every_provider! { @module cache_memcached, CACHE_MEMCACHED, $($property),* }
+        for_providers_that_match! { $($property),* }
     };
     (@module $module:ident, $provider:ident, $($property:ident),*) => {
         mod $module {
@@ -22,6 +22,14 @@ macro_rules! for_every_provider {
                 }
             )*
         }
+    };
+}
+
+/// The same for those with the feature `matching`.
+macro_rules! for_providers_that_match {
+    ($($property:ident),* $(,)?) => {
+        for_every_provider! { @module cache_redis, CACHE_REDIS, $($property),* }
+        for_providers_in_memory! { $($property),* }
     };
 }
 
@@ -40,6 +48,7 @@ mod callers;
 mod compute;
 mod keys;
 mod matching;
+mod memcached;
 mod options;
 mod redis;
 mod tags;
@@ -71,6 +80,8 @@ enum Keeps {
     Entries,
     /// On a Redis server.
     OnRedis,
+    /// On a Memcached server, which cannot look for keys.
+    OnMemcached,
 }
 
 impl Provider {
@@ -83,6 +94,7 @@ static CACHE_MEMORY: Provider = Provider::new("cache-memory", Keeps::CountedByte
 static CACHE_TYPESCRIPT: Provider = Provider::new("cache-typescript", Keeps::Entries);
 static CACHE_PYTHON: Provider = Provider::new("cache-python", Keeps::Entries);
 static CACHE_REDIS: Provider = Provider::new("cache-redis", Keeps::OnRedis);
+static CACHE_MEMCACHED: Provider = Provider::new("cache-memcached", Keeps::OnMemcached);
 
 /// A cache that nobody else uses, on a clock that stands still.
 struct Subject {
@@ -111,10 +123,12 @@ impl Subject {
         config.runtime.compile_cache = CompileCache::Folder(folder);
         let mut cache = match provider.keeps {
             Keeps::OnRedis => redis::provider(redis::grant(redis::shared(), &redis::own_prefix())),
+            Keeps::OnMemcached => memcached::provider(memcached::shared()),
             _ => ProviderConfig::new(Resolve::File(guest(provider.name))),
         };
         let Value::Object(options) = options else { panic!("options are an object") };
-        cache.options = options;
+        // Where a server is, is an option too.
+        cache.options.extend(options);
         let (clock, hand) = Clock::manual();
         let builder =
             Runtime::builder().config(config).provider(ModuleName::Cache, cache).clock(clock);
@@ -133,6 +147,11 @@ impl Subject {
         };
         let cache = runtime.cache().clone();
         Ok(Self { provider, runtime, cache, clock: hand })
+    }
+
+    /// Whether it has the feature `matching`.
+    fn matches(&self) -> bool {
+        self.provider.keeps != Keeps::OnMemcached
     }
 
     fn pass_millis(&self, millis: u64) {

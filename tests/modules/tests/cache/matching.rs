@@ -5,6 +5,7 @@ use std::time::Duration;
 use stheno::NewEntry;
 
 use crate::Subject;
+use crate::keys::odd_keys;
 
 const KEYS: &[&str] = &[
     "a",
@@ -154,7 +155,20 @@ async fn no_pattern_is_slow(subject: Subject) {
     assert_eq!(subject.read(&key).await, None);
 }
 
-for_every_provider! {
+async fn a_pattern_without_a_star_is_one_key_whatever_its_characters(subject: Subject) {
+    let keys: Vec<_> = odd_keys().into_iter().filter(|key| !key.contains('*')).collect();
+    let entries = keys.iter().map(|key| NewEntry::new(key, ""));
+    subject.cache.set_many(entries).await.unwrap();
+    for (at, key) in keys.iter().enumerate() {
+        subject.cache.clear_matching(key).await.unwrap();
+        let left = subject.cache.get_many_bytes(&keys).await.unwrap();
+        assert!(left[at].is_none(), "{key:?} is still there");
+        assert_eq!(left.iter().flatten().count(), keys.len() - at - 1, "{key:?}");
+    }
+}
+
+for_providers_that_match! {
+    a_pattern_without_a_star_is_one_key_whatever_its_characters,
     exactly_the_keys_that_match_are_cleared,
     what_was_cleared_is_found_by_no_tag,
     no_pattern_is_slow,

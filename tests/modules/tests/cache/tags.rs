@@ -93,7 +93,9 @@ async fn a_tag_is_not_a_key_and_not_a_pattern(subject: Subject) {
     subject.cache.set_bytes("b", "v").tags(["c"]).await.unwrap();
     assert!(subject.tagged(&["*", "a"]).await.is_empty());
     subject.cache.clear_tags(["*", "a"]).await.unwrap();
-    subject.cache.clear_matching("c").await.unwrap();
+    if subject.matches() {
+        subject.cache.clear_matching("c").await.unwrap();
+    }
     assert_eq!(subject.present(&["a", "b"]).await, ["a", "b"]);
     subject.cache.clear_tags(["b"]).await.unwrap();
     assert_eq!(subject.present(&["a", "b"]).await, ["b"]);
