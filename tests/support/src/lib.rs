@@ -21,6 +21,6 @@ pub use guests::{compile_cache, guest, guest_bytes};
 pub use object_process::ObjectProcess;
 pub use objects::ObjectServer;
 pub use postgres::PostgresServer;
-pub use process::Footprint;
+pub use process::{Footprint, Peak};
 pub use redis::{RedisClient, RedisServer};
 pub use until::until;
