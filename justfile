@@ -69,5 +69,5 @@ doc:
 
 # Remove what was built; the tools in .tools stay
 clean:
-    rm -rf dist guest-providers/target examples/cache-typescript/build
+    rm -rf dist guest-providers/target examples/{cache,notifications}-typescript/build
     cargo clean

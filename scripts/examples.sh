@@ -5,12 +5,14 @@ set -euo pipefail
 
 mkdir -p dist/guests
 
-js=examples/cache-typescript
-scripts/step.py "provider in TypeScript" \
-    --input wit --input $js/src --input $js/componentize.mjs --input $js/tsconfig.json \
-    --input $js/package.json --input $js/package-lock.json --value "node $(node --version)" \
-    --output dist/guests/cache-typescript.wasm \
-    -- npm --prefix $js run --silent build
+for name in cache-typescript notifications-typescript; do
+    js=examples/$name
+    scripts/step.py "$name" \
+        --input wit --input $js/src --input $js/componentize.mjs --input $js/tsconfig.json \
+        --input $js/package.json --input $js/package-lock.json --value "node $(node --version)" \
+        --output dist/guests/$name.wasm \
+        -- npm --prefix $js run --silent build
+done
 
 export PYTHONPATH="$PYTHON_TOOLS"
 scripts/step.py "provider in Python" \

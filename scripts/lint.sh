@@ -17,6 +17,13 @@ fi
 RUSTDOCFLAGS="-D warnings" scripts/step.py "documentation" -- \
     cargo doc --locked --workspace --no-deps
 
+# One copy of the packages serves both examples in TypeScript (scripts/setup.sh).
+for file in package-lock.json .npmrc; do
+    diff -u <(sed s/cache-typescript/notifications-typescript/ examples/cache-typescript/$file) \
+        examples/notifications-typescript/$file >&2 ||
+        die "examples/notifications-typescript/$file is not that of cache-typescript"
+done
+
 scripts/step.py "tests that pages name" -- scripts/named_tests.py
 
 if cargo fmt --version >/dev/null 2>&1; then

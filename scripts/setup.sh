@@ -63,3 +63,7 @@ scripts/step.py "packages of $js" \
     --input $js/package.json --input $js/package-lock.json --value "node $(node --version) on $machine" \
     --output $js/node_modules/.package-lock.json \
     -- npm --prefix $js ci --ignore-scripts --no-audit --no-fund
+
+# The other example in TypeScript has the same packages (scripts/lint.sh): one copy serves both.
+[ -e examples/notifications-typescript/node_modules ] ||
+    ln -s ../cache-typescript/node_modules examples/notifications-typescript/node_modules

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use stheno::config::Config;
 use stheno::{RunFilter, Runtime, StepState};
-use stheno_test_support::{ObjectServer, RedisServer};
+use stheno_test_support::{ObjectServer, PostgresServer, RedisServer};
 use storefront::{Day, Feed, FeedError, Plan, Progress, Report, Totals};
 use tokio::sync::watch;
 
@@ -275,14 +275,42 @@ fn swapped(modules: &[(&str, String)]) -> String {
     sections.join("\n[modules.")
 }
 
+/// A day of these orders on the storefront's config with other text for some modules,
+/// each of which must be served by the provider that the text names.
+async fn day_on(modules: &[(&str, String)], feed: &Feed) -> Totals {
+    let data = data();
+    let file = data.path().join("stheno.toml");
+    std::fs::write(&file, swapped(modules)).unwrap();
+    let runtime = start_on(&file, data.path()).await;
+    let report = open(&runtime, "day", feed.clone()).await;
+    runtime.shutdown().await.unwrap();
+    for (module, text) in modules {
+        let module = report.modules.iter().find(|it| it.module == *module).unwrap();
+        let provider = text.split('"').nth(1).unwrap();
+        assert!(module.served_by[0].starts_with(provider), "{module:?}");
+    }
+    assert_eq!(report.mismatches(), Vec::<String>::new());
+    report.found
+}
+
+/// The first orders of the feed, and what they come to.
+fn first_orders(count: usize) -> (Feed, Totals) {
+    let mut feed = Feed::read(&here("feed")).unwrap();
+    feed.orders.truncate(count);
+    (feed, on_paper(&lines("orders.jsonl")[..count]))
+}
+
+fn on_redis(module: &str, redis: &RedisServer) -> String {
+    format!(
+        "resolve = \"{module}-redis\"\n\
+         grants.redis.default = {{ url = {:?}, prefix = \"shop:{module}:\" }}",
+        redis.url()
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_on_servers_comes_to_the_same_by_config_alone() {
     let (redis, objects) = (RedisServer::start(), ObjectServer::start(&["shop"]));
-    let cache = format!(
-        "resolve = \"cache-redis\"\n\
-         grants.redis.default = {{ url = {:?}, prefix = \"shop:cache:\" }}",
-        redis.url()
-    );
     let files = format!(
         "resolve = \"files-s3\"\n\
          grants.objects.default = {{ endpoint = {:?}, path_style = true, bucket = \"shop\", \
@@ -291,32 +319,31 @@ async fn a_day_on_servers_comes_to_the_same_by_config_alone() {
         ObjectServer::ACCESS_KEY,
         ObjectServer::SECRET_KEY
     );
-    let servers = swapped(&[("cache", cache), ("files", files)]);
-    let mut feed = Feed::read(&here("feed")).unwrap();
-    feed.orders.truncate(600);
-    let day = on_paper(&lines("orders.jsonl")[..600]);
-    let mut found = Vec::new();
-    for (config, cache, files) in
-        [(swapped(&[]), "cache-memory", "files-local"), (servers, "cache-redis", "files-s3")]
-    {
-        let data = data();
-        let file = data.path().join("stheno.toml");
-        std::fs::write(&file, config).unwrap();
-        let runtime = start_on(&file, data.path()).await;
-        let report = open(&runtime, "day", feed.clone()).await;
-        runtime.shutdown().await.unwrap();
-        for (module, provider) in [("cache", cache), ("files", files)] {
-            let module = report.modules.iter().find(|it| it.module == module).unwrap();
-            assert!(module.served_by[0].starts_with(provider), "{module:?}");
-        }
-        assert_eq!(report.mismatches(), Vec::<String>::new());
-        found.push(report.found);
-    }
-    assert_eq!(found, [day, day]);
-    // Each invoice is an object, and prices are on the server.
+    let (cache, locking) = (on_redis("cache", &redis), on_redis("locking", &redis));
+    let servers = [("cache", cache), ("files", files), ("locking", locking)];
+    let (feed, day) = first_orders(600);
+    assert_eq!(day_on(&[], &feed).await, day);
+    assert_eq!(day_on(&servers, &feed).await, day);
+    // Each invoice is an object, and prices and locks are on the server.
     let invoices = objects.keys("shop").into_iter().filter(|key| key.starts_with("files/"));
     assert_eq!(invoices.count() as u64, day.invoices);
-    assert!(redis.client().keys().iter().any(|key| key.starts_with("shop:cache:v:")));
+    let keys = redis.client().keys();
+    for prefix in ["shop:cache:v:", "shop:locking:"] {
+        assert!(keys.iter().any(|key| key.starts_with(prefix)), "{prefix}: {keys:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_with_its_locks_in_a_database_comes_to_the_same_by_config_alone() {
+    let server = PostgresServer::start();
+    server.make_schema("shop_locking");
+    let locking = format!(
+        "resolve = \"locking-postgres\"\n\
+         grants.sql.default = {{ url = {:?}, schema = \"shop_locking\" }}",
+        server.url_of("shop_locking")
+    );
+    let (feed, day) = first_orders(300);
+    assert_eq!(day_on(&[("locking", locking)], &feed).await, day);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@
 mod address;
 mod audit;
 pub mod clock;
+mod denials;
 mod explain;
 mod folders;
 mod http;
@@ -44,7 +45,6 @@ mod metered;
 mod objects;
 mod quota;
 mod redis;
-mod refusals;
 mod sockets;
 mod sql;
 mod store;
@@ -72,6 +72,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 pub use audit::{CAPABILITIES, Capability, Verdict, audit};
 pub use clock::{Clock, ManualClock};
+pub use denials::{Denials, Denied};
 pub use explain::{Power, Question, Ruling, powers, rule};
 pub use folders::Folders;
 pub use http::Http;
@@ -88,6 +89,8 @@ pub struct Shared {
     pub name: Arc<str>,
     /// What the operator granted.
     pub grants: Grants,
+    /// What it was denied.
+    pub denials: Denials,
     /// The granted folders, as they are opened.
     pub folders: Folders,
     /// The clock that the provider sees.
@@ -115,12 +118,13 @@ impl Shared {
     #[must_use]
     pub fn new(name: &str, grants: Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::granted_by(&grants);
+        let denials = Denials::of(&name.into());
         let servers = Servers {
-            redis: Redis::granted_by(name, &grants),
-            sql: Sql::granted_by(name, &grants),
-            objects: Objects::granted_by(name, &grants),
+            redis: Redis::granted_by(&denials, &grants),
+            sql: Sql::granted_by(&denials, &grants),
+            objects: Objects::granted_by(&denials, &grants),
         };
-        Self::with(name, grants, stores, servers, limits, clock)
+        Self::with(denials, grants, stores, servers, limits, clock)
     }
 
     /// The shared part for a provider that is only looked at: from it nothing
@@ -130,27 +134,28 @@ impl Shared {
     #[must_use]
     pub fn sandbox(name: &str, grants: &Grants, limits: &Limits, clock: Clock) -> Arc<Self> {
         let stores = Stores::in_memory(grants);
+        let denials = Denials::of(&name.into());
         let servers = Servers {
-            redis: Redis::out_of_reach(name, grants),
-            sql: Sql::out_of_reach(name, grants),
-            objects: Objects::out_of_reach(name, grants),
+            redis: Redis::out_of_reach(&denials, grants),
+            sql: Sql::out_of_reach(&denials, grants),
+            objects: Objects::out_of_reach(&denials, grants),
         };
-        Self::with(name, Grants::default(), stores, servers, limits, clock)
+        Self::with(denials, Grants::default(), stores, servers, limits, clock)
     }
 
     fn with(
-        name: &str,
+        denials: Denials,
         grants: Grants,
         stores: Stores,
         Servers { redis, sql, objects }: Servers,
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
-        let name: Arc<str> = name.into();
         Arc::new(Self {
             folders: Folders::new(&grants),
-            http: Http::granted_by(&name, &grants, &clock),
-            name,
+            http: Http::granted_by(&denials, &grants, &clock),
+            name: Arc::clone(denials.provider()),
+            denials,
             grants,
             stores,
             redis,

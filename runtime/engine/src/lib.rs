@@ -77,8 +77,8 @@ pub use module::{
 pub use provider::Provider;
 pub use single::Welcome;
 pub use stheno_capabilities::{
-    Clock, ManualClock, Order, OwnStore, Power, Question, Ruling, ServerSide, acl_line, powers,
-    role_lines, rule, server_side,
+    Clock, Denied, ManualClock, Order, OwnStore, Power, Question, Ruling, ServerSide, acl_line,
+    powers, role_lines, rule, server_side,
 };
 
 use compiled::CompileCache;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stheno_capabilities::Denied;
 use stheno_config::Limits;
 use stheno_contracts::Error;
 use stheno_contracts::base::lifecycle::{Description, Instances};
@@ -65,11 +66,11 @@ impl<M: Module> Provider<M> {
         &self.0.blueprint.limits
     }
 
-    /// How many HTTP requests were denied to it since it was loaded, and
-    /// responses that had a secret in them; the log says which and why.
+    /// What it was denied since it was loaded, whichever of its instances asked;
+    /// empty if nothing was.
     #[must_use]
-    pub fn denied_http_requests(&self) -> u64 {
-        self.0.blueprint.shared.http.denied()
+    pub fn denials(&self) -> Vec<Denied> {
+        self.0.blueprint.shared.denials.all()
     }
 
     /// Whether a single instance serves, so that calls queue.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use stheno::Denied;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -141,9 +142,34 @@ struct Provider {
     instances: &'static str,
     /// The optional features that it has.
     features: Vec<String>,
+    /// What it was denied since it was loaded; empty if nothing was.
+    denials: Vec<Denial>,
 }
 
-/// Which provider serves each module.
+/// How often one capability denied something to a provider.
+#[derive(Serialize, ToSchema)]
+struct Denial {
+    /// The capability, as it stands in `grants`.
+    #[schema(example = "http")]
+    capability: &'static str,
+    /// The label of the binding through which it was asked; left out if the capability
+    /// has none, or the label is not granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    binding: Option<String>,
+    /// How often.
+    count: u64,
+    /// Why the last time, with what to write in the config where that could change it.
+    last: String,
+}
+
+impl From<Denied> for Denial {
+    fn from(Denied { capability, binding, count, last }: Denied) -> Self {
+        Self { capability, binding, count, last }
+    }
+}
+
+/// Which provider serves each module, and what it was denied.
 #[utoipa::path(
     get, path = "/v1/providers", tag = "server",
     responses(
@@ -163,6 +189,7 @@ async fn providers(State(api): State<Api>) -> Json<Providers> {
             version: status.info.version,
             instances: status.info.instances,
             features: status.info.features,
+            denials: status.denials.into_iter().map(Denial::from).collect(),
         })
         .collect();
     Json(Providers { providers })

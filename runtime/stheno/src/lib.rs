@@ -76,7 +76,7 @@ pub use notifications::{
 };
 pub use runtime::{Builder, ProviderStatus, Runtime};
 pub use stheno_config as config;
-pub use stheno_engine::{Clock, ManualClock, ProviderInfo};
+pub use stheno_engine::{Clock, Denied, ManualClock, ProviderInfo};
 pub use workflows::{
     Cadence, Cause, CauseKind, Condition, ConditionPlace, ConditionTest, Define, Fault, Finished,
     IntoOutcome, MAX_RUN_BODY_BYTES, MAX_WORKFLOW_STEPS, OnFailure, Outcome, Overlap, PulledTasks,

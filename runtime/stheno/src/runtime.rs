@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join_all};
 use stheno_config::{Config, ConfigError, ModuleName, Place, ProviderConfig, Resolve, process_env};
 use stheno_contracts::base::lifecycle::Description;
 use stheno_engine::{
-    Aspect, Clock, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
+    Aspect, Clock, Denied, Engine, LoadError, Module, Provider, ProviderInfo, Source, Terms,
 };
 
 use crate::analytics::{self, Analytics};
@@ -55,6 +55,8 @@ pub struct ProviderStatus {
     pub info: ProviderInfo,
     /// What it answered when it was asked whether it can serve.
     pub health: Result<(), Error>,
+    /// What it was denied since it was loaded; empty if nothing was.
+    pub denials: Vec<Denied>,
 }
 
 impl Runtime {
@@ -249,6 +251,7 @@ async fn status<M: Module>(
         provider: provider.name().to_owned(),
         info: provider.description().clone().into(),
         health: provider.health().await.map_err(Error::from),
+        denials: provider.denials(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the benchmarks of files have in common: 100 MiB, and what they take.
+//! What the benchmarks of large bodies have in common: of files 100 MiB, and what a body
+//! takes.
 
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,7 @@ impl Sum {
     }
 
     pub(crate) fn measured(&self) -> Measured {
-        summarise(ROUNDS, self.wall, self.cpu, &self.latencies)
+        summarise(self.latencies.len(), self.wall, self.cpu, &self.latencies)
     }
 }
 

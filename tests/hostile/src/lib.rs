@@ -11,6 +11,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot begin says so and ends")]
 
 use serde_json::{Map, Value};
+use stheno::Denied;
 pub use stheno::{Error, ErrorKind};
 use stheno_config::{
     Bucket, Grants, Limits, ObjectsCredentials, ObjectsEndpoint, ObjectsGrant, ObjectsKeys,
@@ -114,6 +115,13 @@ pub async fn ask_all(guest: &Guest, keys: &[&str]) -> Result<Vec<Option<String>>
 /// As for [`ask_all`].
 pub async fn ask(guest: &Guest, key: &str) -> Result<String, Error> {
     Ok(ask_all(guest, &[key]).await?.pop().flatten().unwrap_or_default())
+}
+
+/// How often a capability denied something to a guest, through whatever binding.
+#[must_use]
+pub fn denied(guest: &Guest, capability: &str) -> u64 {
+    let of_it = |denied: &Denied| denied.capability == capability;
+    guest.denials().into_iter().filter(of_it).map(|denied| denied.count).sum()
 }
 
 /// One `set` of one entry.

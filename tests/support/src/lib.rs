@@ -23,6 +23,6 @@ pub use memcached::{MemcachedClient, MemcachedServer};
 pub use object_process::ObjectProcess;
 pub use objects::ObjectServer;
 pub use postgres::PostgresServer;
-pub use process::Footprint;
+pub use process::{Footprint, Peak};
 pub use redis::{RedisClient, RedisServer};
 pub use until::until;

@@ -1,6 +1,9 @@
 //! What this process holds, from `/proc`.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What a process holds that a leak would add to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,5 +50,44 @@ impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resident, descriptors, threads } = self;
         write!(f, "{} KiB resident, {descriptors} descriptors, {threads} threads", resident / 1024)
+    }
+}
+
+/// The most that this process holds while something is under way.
+#[must_use = "it watches until it is told to end"]
+pub struct Peak {
+    ended: Arc<AtomicBool>,
+    watcher: std::thread::JoinHandle<Footprint>,
+}
+
+impl Peak {
+    /// Begins to watch.
+    pub fn watch() -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let watcher = std::thread::spawn(move || {
+            let mut most = Footprint::now();
+            while !until.load(Ordering::Relaxed) {
+                let now = Footprint::now();
+                if now.resident > most.resident {
+                    most = now;
+                }
+                // Far less than the time in which a part of a body comes and goes.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            most
+        });
+        Self { ended, watcher }
+    }
+
+    /// Ends it, and gives what was held when memory was highest.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn end(self) -> Footprint {
+        self.ended.store(true, Ordering::Relaxed);
+        self.watcher.join().expect("it watched to the end")
     }
 }

@@ -86,8 +86,13 @@ fn failed(what: &str, error: &std::io::Error) -> Error {
 }
 
 impl Capabilities {
+    /// Counts what is denied.
+    fn told<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.shared.denials.folders.told(answer)
+    }
+
     fn place(&self, folder_or_path: &str) -> Result<(Arc<Place>, String), Error> {
-        self.shared.folders.find(folder_or_path)
+        self.told(self.shared.folders.find(folder_or_path))
     }
 
     fn file(&self, path: &str) -> Result<(Arc<Place>, Below), Error> {
@@ -103,7 +108,7 @@ fn not_there(path: &str) -> Error {
 impl Host for Capabilities {
     async fn ready(&mut self, folder: String) -> Result<(), HostError> {
         let (place, below) = self.place(&folder)?;
-        path::is_top(&folder, &below)?;
+        self.told(path::is_top(&folder, &below))?;
         blocking(move || place.existing().map(drop)).await?;
         Ok(())
     }
@@ -114,7 +119,8 @@ impl Host for Capabilities {
             let dir = place.existing()?.ok_or_else(|| not_there(&path))?;
             source::ending(&dir, &below, max.min(ENDING_BYTES)).map_err(|e| failed(&path, &e))
         });
-        let (size, bytes) = ending.await?;
+        let ending = ending.await;
+        let (size, bytes) = self.told(ending)?;
         Ok(Ending { size, bytes })
     }
 
@@ -135,24 +141,26 @@ impl Host for Capabilities {
                 ))),
             }
         });
-        let reader = Reader::new(source.await?);
+        let source = source.await;
+        let reader = Reader::new(self.told(source)?);
         Ok(self.push_reader(reader).map_err(|_| self.full())?)
     }
 
     async fn create(&mut self, path: String) -> Result<Resource<Writer>, HostError> {
         let (place, below) = self.file(&path)?;
-        place.may_write(&path)?;
+        self.told(place.may_write(&path))?;
         let staged = blocking(move || {
             let dir = place.made()?;
             sink::Staged::new(dir, below, path)
         });
-        let writer = Writer::new(staged.await?);
+        let staged = staged.await;
+        let writer = Writer::new(self.told(staged)?);
         Ok(self.table.push(writer).map_err(|_| self.full())?)
     }
 
     async fn remove(&mut self, path: String) -> Result<(), HostError> {
         let (place, below) = self.file(&path)?;
-        place.may_write(&path)?;
+        self.told(place.may_write(&path))?;
         let removed = blocking(move || {
             let dir = place.existing()?.ok_or_else(|| not_there(&path))?;
             // What unlinking a folder says differs between systems.
@@ -162,7 +170,8 @@ impl Host for Capabilities {
             }
             dir.remove_file(below.as_path()).map_err(|e| failed(&path, &e))
         });
-        Ok(removed.await?)
+        let removed = removed.await;
+        Ok(self.told(removed)?)
     }
 
     async fn list(
@@ -177,13 +186,14 @@ impl Host for Capabilities {
             return Err(Error::InvalidArgument(text).into());
         }
         let (place, below) = self.place(&folder)?;
-        path::is_top(&folder, &below)?;
+        self.told(path::is_top(&folder, &below))?;
         let listed = blocking(move || match place.existing()? {
             None => Ok(Vec::new()),
             Some(dir) => walk::first(&dir, &prefix, after.as_deref(), limit as usize)
                 .map_err(|e| failed(&folder, &e)),
         });
-        Ok(listed.await?)
+        let listed = listed.await;
+        Ok(self.told(listed)?)
     }
 }
 

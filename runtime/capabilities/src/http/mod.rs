@@ -32,7 +32,6 @@ mod secrets;
 mod tests;
 
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
@@ -53,9 +52,10 @@ pub(crate) use self::explain::{powers, rule};
 use self::policy::Target;
 use self::scan::Needles;
 use crate::clock::Clock;
+use crate::denials::{Counter, Denials};
 use crate::log::{RateLimit, one_line};
 
-/// Lines about refused requests in one second; the others are counted.
+/// Lines about requests that failed in one second; the others are counted.
 const LINES_PER_SECOND: u32 = 20;
 /// The largest piece of a body that is copied out of the guest at once.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -67,7 +67,7 @@ struct Inner {
     name: Arc<str>,
     bindings: Vec<Binding>,
     needles: Option<Needles>,
-    denied: AtomicU64,
+    denials: Arc<Counter>,
     lines: RateLimit,
     lookup: Arc<dyn Lookup>,
 }
@@ -82,14 +82,14 @@ struct Binding {
 }
 
 impl Http {
-    /// What was granted to the provider called `name`.
+    /// What was granted to the provider whose denials these are.
     #[must_use]
-    pub fn granted_by(name: &Arc<str>, grants: &Grants, clock: &Clock) -> Self {
-        Self::looking_up(name, grants, clock, Arc::new(System))
+    pub fn granted_by(denials: &Denials, grants: &Grants, clock: &Clock) -> Self {
+        Self::looking_up(denials, grants, clock, Arc::new(System))
     }
 
     fn looking_up(
-        name: &Arc<str>,
+        denials: &Denials,
         grants: &Grants,
         clock: &Clock,
         lookup: Arc<dyn Lookup>,
@@ -102,21 +102,13 @@ impl Http {
             pool: OnceCell::new(),
         };
         Self(Arc::new(Inner {
-            name: Arc::clone(name),
+            name: Arc::clone(denials.provider()),
             needles: Needles::of(secrets),
             bindings: grants.http().iter().map(binding).collect(),
-            denied: AtomicU64::new(0),
+            denials: Arc::clone(&denials.http),
             lines: RateLimit::new(LINES_PER_SECOND, clock.clone()),
             lookup,
         }))
-    }
-
-    /// How many requests were refused since the provider was loaded: those that
-    /// no grant covers, those whose name led to an address that may not be
-    /// connected to, and responses that had a secret in them.
-    #[must_use]
-    pub fn denied(&self) -> u64 {
-        self.0.denied.load(Ordering::Relaxed)
     }
 
     /// The part of one instance.
@@ -266,7 +258,7 @@ impl Inner {
         Target::read(request.method(), request.uri())
             .and_then(|target| policy::decide(grants, target))
             .map_err(|refusal| {
-                self.deny(&refusal.to_string());
+                self.denials.add(&refusal.to_string());
                 Error::HttpRequestDenied
             })
     }
@@ -325,7 +317,7 @@ impl Inner {
     }
 
     fn leaked(&self, target: &Target) {
-        self.deny(&format!(
+        self.denials.add(&format!(
             "the response of {} had a secret of `grants.http` in it",
             target.authority()
         ));
@@ -376,7 +368,7 @@ impl Inner {
     fn not_connected(&self, error: &ConnectError) -> Error {
         match error {
             ConnectError::Address { .. } => {
-                self.deny(&error.to_string());
+                self.denials.add(&error.to_string());
                 Error::HttpRequestDenied
             }
             ConnectError::NoAddress(_) | ConnectError::Lookup { .. } => {
@@ -385,11 +377,6 @@ impl Inner {
             }
             ConnectError::Timeout => Error::ConnectionTimeout,
         }
-    }
-
-    fn deny(&self, why: &str) {
-        self.denied.fetch_add(1, Ordering::Relaxed);
-        self.warn(&format!("an HTTP request was denied: {why}"));
     }
 
     /// Says it in the log, as often as the log can bear.
@@ -404,9 +391,13 @@ impl Inner {
     }
 }
 
-/// Whether an exchange belongs to nobody, for the tests.
 #[cfg(test)]
 impl Http {
+    fn denied(&self) -> u64 {
+        self.0.denials.count()
+    }
+
+    /// Whether an exchange belongs to nobody.
     fn in_flight(&self, place: usize) -> usize {
         let binding = &self.0.bindings[place];
         binding.grant.max_in_flight.get() as usize - binding.in_flight.available_permits()

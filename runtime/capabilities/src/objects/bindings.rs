@@ -15,9 +15,9 @@ use super::client::client;
 use super::describe::Described;
 use super::failure::{Asked, late};
 use super::key::Key;
+use crate::denials::{Counter, Denials};
 use crate::explain::no_binding;
 use crate::quota::Quota;
-use crate::refusals::Refusals;
 
 /// How often a part of a body that waits for its turn asks again.
 const TURN: Duration = Duration::from_millis(10);
@@ -29,29 +29,22 @@ impl Objects {
     /// What was granted. No server is reached before the provider asks for
     /// something.
     #[must_use]
-    pub fn granted_by(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, false)
+    pub fn granted_by(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, false)
     }
 
     /// What was granted, and behind it nothing that answers: for a provider that
     /// is only looked at. No server is reached.
     #[must_use]
-    pub fn out_of_reach(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, true)
+    pub fn out_of_reach(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, true)
     }
 
-    fn new(provider: &str, grants: &Grants, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, grants: &Grants, out_of_reach: bool) -> Self {
         let binding = |(label, grant): (&StoreLabel, &ObjectsGrant)| {
-            (label.clone(), Arc::new(Binding::new(provider, label, grant.clone(), out_of_reach)))
+            (label.clone(), Arc::new(Binding::new(denials, label, grant.clone(), out_of_reach)))
         };
         Self(grants.objects().iter().map(binding).collect())
-    }
-
-    /// How many arguments were refused, as `denied` or `invalid-argument`,
-    /// through the binding with this label.
-    #[must_use]
-    pub fn refusals(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.refusals.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -78,11 +71,11 @@ pub(crate) struct Binding {
     client: OnceCell<Client>,
     operations: Quota,
     in_flight: Arc<Semaphore>,
-    refusals: Refusals,
+    pub(super) denials: Arc<Counter>,
 }
 
 impl Binding {
-    fn new(provider: &str, label: &StoreLabel, grant: ObjectsGrant, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, label: &StoreLabel, grant: ObjectsGrant, out_of_reach: bool) -> Self {
         Self {
             label: label.clone(),
             place: format!("grants.objects.{}", label.as_str()),
@@ -90,7 +83,7 @@ impl Binding {
             client: OnceCell::new(),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             in_flight: Arc::new(Semaphore::new(grant.in_flight.get() as usize)),
-            refusals: Refusals::new(provider, label, "a request for an object was refused"),
+            denials: denials.binding("objects", label),
             grant,
         }
     }
@@ -110,18 +103,13 @@ impl Binding {
 
     /// A key of the guest.
     pub(super) fn key(&self, argument: &str, text: &str) -> Result<Key, Error> {
-        self.admitted(Key::parse(self.prefix(), argument, text))
+        self.denials.told(Key::parse(self.prefix(), argument, text))
     }
 
     /// A description of the guest.
     pub(super) fn described(&self, description: Description) -> Result<Described, Error> {
         let public = self.grant.public;
-        self.admitted(Described::parse(description, public, self.label.as_str()))
-    }
-
-    /// Counts what was refused before anything was sent.
-    pub(super) fn admitted<T>(&self, argument: Result<T, Error>) -> Result<T, Error> {
-        argument.inspect_err(|error| self.refusals.add(error))
+        self.denials.told(Described::parse(description, public, self.label.as_str()))
     }
 
     /// The client; made when it is first needed.

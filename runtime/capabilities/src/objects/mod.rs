@@ -72,7 +72,8 @@ impl Capabilities {
 
 impl Host for Capabilities {
     fn open(&mut self, label: String) -> Result<Resource<Handle>, HostError> {
-        let binding = self.shared.objects.open(&label)?;
+        let opened = self.shared.objects.open(&label);
+        let binding = self.shared.denials.objects.told(opened)?;
         let place = self.objects.iter().position(|open| Arc::ptr_eq(open, &binding));
         let place = place.unwrap_or_else(|| {
             self.objects.push(binding);

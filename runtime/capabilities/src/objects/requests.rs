@@ -90,7 +90,7 @@ impl Binding {
     /// Opens an object.
     pub(super) async fn get(&self, key: &str, range: Option<Range>) -> Result<Got, Error> {
         let key = self.key("key", key)?;
-        let header = self.admitted(range.as_ref().map(|range| header(&key, range)).transpose())?;
+        let header = range.as_ref().map(|range| header(&key, range)).transpose()?;
         let permit = self.begin()?;
         let client = self.client().await?;
         let request = client.get_object().bucket(self.bucket()).key(key.whole()).set_range(header);
@@ -131,7 +131,7 @@ impl Binding {
         &self,
         keys: &[String],
     ) -> Result<Vec<Result<Info, Error>>, Error> {
-        self.admitted(at_most(keys))?;
+        at_most(keys)?;
         let head = |key: String| async move {
             let key = self.key("key", &key)?;
             let _permit = self.turn().await?;
@@ -167,10 +167,10 @@ impl Binding {
             Ok(limit @ 1..=1_000) => Ok(limit),
             _ => Err(Error::InvalidArgument(format!("limit is {limit}, must be 1 to 1000"))),
         };
-        let limit = self.admitted(limit)?;
-        let below = self.admitted(list_prefix(self.prefix(), prefix))?;
+        let limit = limit?;
+        let below = self.denials.told(list_prefix(self.prefix(), prefix))?;
         let after = cursor.map(|cursor| list_cursor(self.prefix(), cursor)).transpose();
-        let after = self.admitted(after)?;
+        let after = self.denials.told(after)?;
         let _permit = self.begin()?;
         let client = self.client().await?;
         let request = client
@@ -234,7 +234,7 @@ impl Binding {
 
     /// Removes objects.
     pub(super) async fn delete(&self, keys: &[String]) -> Result<Vec<Result<(), Error>>, Error> {
-        self.admitted(at_most(keys))?;
+        at_most(keys)?;
         let keys: Vec<_> = keys.iter().map(|key| self.key("key", key)).collect();
         let named: Result<Vec<_>, _> = keys
             .iter()
@@ -308,7 +308,7 @@ impl Binding {
             ))
         };
         if expiry < Duration::from_secs(1) || expiry > most {
-            return self.admitted(Err(wrong()));
+            return Err(wrong());
         }
         PresigningConfig::expires_in(expiry).map_err(|_| wrong())
     }

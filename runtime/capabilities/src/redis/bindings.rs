@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 use super::admit::{Admitted, admit, write_key};
 use super::link::{Link, Live};
 use super::reply::{Answer, answer, lost_script, refusal};
+use crate::denials::{Counter, Denials};
 use crate::explain::no_binding;
 use crate::quota::Quota;
-use crate::refusals::Refusals;
 
 /// The most commands in one call, and the most arguments that they have.
 const MAX_COMMANDS: usize = 10_000;
@@ -34,28 +34,22 @@ impl Redis {
     /// What was granted, on the servers that were granted. No server is reached
     /// before the provider asks for something.
     #[must_use]
-    pub fn granted_by(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, false)
+    pub fn granted_by(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, false)
     }
 
     /// What was granted, and behind it nothing that answers: for a provider that
     /// is only looked at. No server is reached.
     #[must_use]
-    pub fn out_of_reach(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, true)
+    pub fn out_of_reach(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, true)
     }
 
-    fn new(provider: &str, grants: &Grants, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, grants: &Grants, out_of_reach: bool) -> Self {
         let binding = |(label, grant): (&StoreLabel, &RedisGrant)| {
-            (label.clone(), Arc::new(Binding::new(provider, label, grant.clone(), out_of_reach)))
+            (label.clone(), Arc::new(Binding::new(denials, label, grant.clone(), out_of_reach)))
         };
         Self(grants.redis().iter().map(binding).collect())
-    }
-
-    /// How many calls were denied through the binding with this label.
-    #[must_use]
-    pub fn denials(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.denials.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -78,7 +72,7 @@ pub(crate) struct Binding {
     operations: Quota,
     bytes: Quota,
     in_flight: Semaphore,
-    denials: Refusals,
+    pub(super) denials: Arc<Counter>,
     /// The scripts that the guest has brought, by their SHA-256.
     scripts: RwLock<HashMap<String, String>>,
 }
@@ -92,14 +86,14 @@ struct Request<'a> {
 }
 
 impl Binding {
-    fn new(provider: &str, label: &StoreLabel, grant: RedisGrant, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, label: &StoreLabel, grant: RedisGrant, out_of_reach: bool) -> Self {
         Self {
             label: label.clone(),
             link: Link::new(&grant),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             bytes: Quota::new(grant.bytes_per_second.get().as_u64()),
             in_flight: Semaphore::new(grant.in_flight.get() as usize),
-            denials: Refusals::new(provider, label, "Redis was denied"),
+            denials: denials.binding("redis", label),
             scripts: RwLock::default(),
             grant,
             out_of_reach,
@@ -159,7 +153,7 @@ impl Binding {
         }
         let digest = hex::encode(Sha256::digest(source.as_bytes()));
         if !self.grant.scripts.contains(digest.as_str()) {
-            return Err(self.denied(Error::Denied(format!(
+            return self.denials.told(Err(Error::Denied(format!(
                 "a script is not granted; if the provider may run it, add its SHA-256 to \
                  grants.redis.{}: scripts = [\"{digest}\"]",
                 self.label.as_str()
@@ -183,7 +177,7 @@ impl Binding {
         let mut request =
             Request { commands: Vec::with_capacity(commands.len()), waits: None, bytes: 0 };
         for command in commands {
-            let command = admit(command).map_err(|error| self.denied(error))?;
+            let command = self.denials.told(admit(command))?;
             request.waits = request.waits.max(command.waits);
             request.bytes += command.bytes(self.prefix());
             request.commands.push(command);
@@ -196,14 +190,6 @@ impl Binding {
             )));
         }
         Ok(request)
-    }
-
-    /// Counts an error if it is a denial.
-    fn denied(&self, error: Error) -> Error {
-        if matches!(error, Error::Denied(_)) {
-            self.denials.add(&error);
-        }
-        error
     }
 
     /// Does the work within quotas and time.
@@ -404,7 +390,7 @@ impl Binding {
             scripts.get(digest).cloned()
         };
         let Some(source) = source else {
-            return Err(self.denied(Error::Denied(
+            return self.denials.told(Err(Error::Denied(
                 "EVALSHA names no script that `load-script` has taken; it goes by the SHA-256"
                     .into(),
             )));

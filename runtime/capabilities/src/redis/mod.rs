@@ -64,7 +64,8 @@ impl Capabilities {
 
 impl Host for Capabilities {
     fn open(&mut self, label: String) -> Result<Resource<Handle>, HostError> {
-        let binding = self.shared.redis.open(&label)?;
+        let opened = self.shared.redis.open(&label);
+        let binding = self.shared.denials.redis.told(opened)?;
         let place = self.redis.iter().position(|open| Arc::ptr_eq(open, &binding));
         let place = place.unwrap_or_else(|| {
             self.redis.push(binding);

@@ -15,7 +15,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stheno_config::{Grants, HttpHost, SocketGrant};
-use stheno_contracts::host::log::Level;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
     Host, HostResolveAddressStream, ResolveAddressStream,
@@ -27,7 +26,7 @@ use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView};
 
 use crate::address::Class;
 use crate::explain::Ruling;
-use crate::{Capabilities, Shared, log};
+use crate::{Capabilities, Shared};
 
 /// How many addresses of names one instance may have been told. The oldest is
 /// forgotten, and must be looked up again.
@@ -84,7 +83,7 @@ impl Instance {
         wasi.socket_addr_check(move |address, purpose| {
             let allowed = may_use(shared.grants.sockets(), &found, address, purpose);
             if !allowed {
-                denied(&shared, &not_listed(&address.to_string()));
+                shared.denials.sockets.add(&not_listed(&address.to_string()));
             }
             Box::pin(std::future::ready(allowed))
         });
@@ -164,7 +163,7 @@ impl Host for Capabilities {
             .as_ref()
             .is_ok_and(|host| ports(self.shared.grants.sockets(), host).next().is_some());
         let Some(host) = host.ok().filter(|_| listed) else {
-            denied(&self.shared, &not_looked_up(&name));
+            self.shared.denials.sockets.add(&not_looked_up(&name));
             return Err(ErrorCode::AccessDenied.into());
         };
         // As it was compared, and not as the guest wrote it.
@@ -201,7 +200,7 @@ impl HostResolveAddressStream for Capabilities {
             self.sockets.lookups.insert(rep, lookup);
             match verdict {
                 Some(Ok(())) => return Ok(found),
-                Some(Err(why)) => denied(&self.shared, &why),
+                Some(Err(why)) => self.shared.denials.sockets.add(&why),
                 None if nothing => return Err(ErrorCode::AccessDenied.into()),
                 None => return Ok(None),
             }
@@ -249,11 +248,6 @@ fn address(address: IpAddress) -> IpAddr {
             IpAddr::from([a, b, c, d, e, f, g, h]).to_canonical()
         }
     }
-}
-
-/// Says it in the log, as often as the provider may write there.
-fn denied(shared: &Shared, why: &str) {
-    log::write(shared, Level::Warn, &format!("denied: {why}"));
 }
 
 /// What `grants.sockets` amounts to.

@@ -15,9 +15,9 @@ use super::link::Link;
 use super::migrations;
 use super::run::{self, Room, Rows};
 use super::values::weight;
+use crate::denials::{Counter, Denials};
 use crate::explain::no_binding;
 use crate::quota::Quota;
-use crate::refusals::Refusals;
 
 /// The most statements in one call.
 const MAX_BATCH: usize = 1_000;
@@ -31,28 +31,22 @@ impl Sql {
     /// What was granted, on the servers that were granted. No server is reached
     /// before the provider asks for something.
     #[must_use]
-    pub fn granted_by(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, false)
+    pub fn granted_by(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, false)
     }
 
     /// What was granted, and behind it nothing that answers: for a provider that
     /// is only looked at. No server is reached.
     #[must_use]
-    pub fn out_of_reach(provider: &str, grants: &Grants) -> Self {
-        Self::new(provider, grants, true)
+    pub fn out_of_reach(denials: &Denials, grants: &Grants) -> Self {
+        Self::new(denials, grants, true)
     }
 
-    fn new(provider: &str, grants: &Grants, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, grants: &Grants, out_of_reach: bool) -> Self {
         let binding = |(label, grant): (&StoreLabel, &SqlGrant)| {
-            (label.clone(), Arc::new(Binding::new(provider, label, grant.clone(), out_of_reach)))
+            (label.clone(), Arc::new(Binding::new(denials, label, grant.clone(), out_of_reach)))
         };
         Self(grants.sql().iter().map(binding).collect())
-    }
-
-    /// How many calls were denied through the binding with this label.
-    #[must_use]
-    pub fn denials(&self, label: &str) -> u64 {
-        self.0.get(label).map_or(0, |binding| binding.denials.count())
     }
 
     pub(super) fn open(&self, label: &str) -> Result<Arc<Binding>, Error> {
@@ -75,18 +69,18 @@ pub(crate) struct Binding {
     bytes: Quota,
     in_flight: Semaphore,
     transactions: Arc<Semaphore>,
-    denials: Refusals,
+    pub(super) denials: Arc<Counter>,
 }
 
 impl Binding {
-    fn new(provider: &str, label: &StoreLabel, grant: SqlGrant, out_of_reach: bool) -> Self {
+    fn new(denials: &Denials, label: &StoreLabel, grant: SqlGrant, out_of_reach: bool) -> Self {
         Self {
-            link: Arc::new(Link::new(provider, &grant)),
+            link: Arc::new(Link::new(denials.provider(), &grant)),
             operations: Quota::new(u64::from(grant.operations_per_second.get())),
             bytes: Quota::new(grant.bytes_per_second.get().as_u64()),
             in_flight: Semaphore::new(grant.in_flight.get() as usize),
             transactions: Arc::new(Semaphore::new(grant.transactions.get() as usize)),
-            denials: Refusals::new(provider, label, "SQL was denied"),
+            denials: denials.binding("sql", label),
             grant,
             out_of_reach,
         }
@@ -142,8 +136,7 @@ impl Binding {
         let max_statement = self.grant.max_statement.get().as_usize();
         let statements = || migrations.iter().flat_map(|migration| &migration.statements);
         let (count, bytes) = (statements().count(), statements().map(String::len).sum());
-        let admitted =
-            migrations::admitted(migrations, max_statement).map_err(|error| self.denied(error))?;
+        let admitted = self.denials.told(migrations::admitted(migrations, max_statement))?;
         if self.out_of_reach {
             return Ok(0);
         }
@@ -175,7 +168,7 @@ impl Binding {
                     statement.parameters.len()
                 )));
             }
-            admit(&statement.text, May::UseRows).map_err(|error| self.denied(error))?;
+            self.denials.told(admit(&statement.text, May::UseRows))?;
             bytes += statement.text.len() + statement.parameters.iter().map(weight).sum::<usize>();
         }
         if bytes > self.grant.max_bytes.get().as_usize() {
@@ -209,14 +202,6 @@ impl Binding {
             Ok(Err(_)) => Err(Error::Unavailable("the host is stopping".into())),
             Err(_) => Err(self.beyond("transactions", &self.grant.transactions)),
         }
-    }
-
-    /// Counts an error if it is a denial.
-    fn denied(&self, error: Error) -> Error {
-        if matches!(error, Error::Denied(_)) {
-            self.denials.add(&error);
-        }
-        error
     }
 
     fn beyond(&self, key: &str, value: &dyn Display) -> Error {

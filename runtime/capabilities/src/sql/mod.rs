@@ -94,7 +94,8 @@ impl Capabilities {
 
 impl Host for Capabilities {
     fn open(&mut self, label: String) -> Result<Resource<Handle>, HostError> {
-        let binding = self.shared.sql.open(&label)?;
+        let opened = self.shared.sql.open(&label);
+        let binding = self.shared.denials.sql.told(opened)?;
         let place = self.sql.bindings.iter().position(|open| Arc::ptr_eq(open, &binding));
         let place = place.unwrap_or_else(|| {
             self.sql.bindings.push(binding);

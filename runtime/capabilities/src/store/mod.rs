@@ -55,7 +55,8 @@ pub use own::{Order, OwnStore};
 
 impl Capabilities {
     async fn open_store(&mut self, label: &str) -> Result<Resource<Store>, HostError> {
-        let opened = self.shared.stores.open(label).await?;
+        let opened = self.shared.stores.open(label).await;
+        let opened = self.shared.denials.store.told(opened)?;
         let place = self.stores.iter().position(|open| std::sync::Arc::ptr_eq(open, &opened));
         let place = place.unwrap_or_else(|| {
             self.stores.push(opened);

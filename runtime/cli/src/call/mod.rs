@@ -11,6 +11,7 @@ mod events;
 mod files;
 mod locking;
 mod notifications;
+mod server;
 mod watch;
 mod workflows;
 
@@ -64,6 +65,8 @@ enum Function {
     Analytics(analytics::Function),
     #[command(flatten)]
     Workflows(workflows::Function),
+    #[command(flatten)]
+    Server(server::Function),
 }
 
 impl Call {
@@ -77,6 +80,7 @@ impl Call {
             Function::Notifications(function) => function.run(&client, self.json).await,
             Function::Analytics(function) => function.run(&client, self.json).await,
             Function::Workflows(function) => function.run(&client, self.json).await,
+            Function::Server(function) => function.run(&client, self.json).await,
         }
     }
 }

@@ -255,3 +255,14 @@ fn locks_go_from_acquire_to_release() {
     let line = up.called(&["locking.acquire", "a"]);
     up.called(&["locking.release", line.split('\t').next().unwrap()]);
 }
+
+#[test]
+fn providers_are_listed_with_what_they_were_denied() {
+    let up = Up::start();
+    let all = up.called(&["server.providers"]);
+    let all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(all.len(), 7);
+    assert_eq!((&all[0]["provider"], &all[0]["denials"]), (&json!("cache-memory"), &json!([])));
+    let whole: Value = serde_json::from_str(&up.called(&["server.providers", "--json"])).unwrap();
+    assert_eq!(whole["providers"], json!(all));
+}

@@ -1,9 +1,12 @@
 //! How the server says that it is.
 
 use serde_json::json;
-use stheno::config::ServerConfig;
+use stheno::config::{
+    ByteSize, ModuleName, ProviderConfig, Resolve, ServerConfig, StoreGrant, StoreLabel, StoreSize,
+};
+use stheno_test_support::guest;
 
-use crate::server::{Server, answer, error, misbehaving};
+use crate::server::{Server, answer, error, local, misbehaving};
 
 #[tokio::test]
 async fn a_server_is_ready_when_every_provider_says_so() {
@@ -53,6 +56,29 @@ async fn providers_are_named_with_what_they_can() {
     assert_eq!(cache["features"], json!(["tags", "matching"]));
     assert_eq!(all["providers"][1]["module"], "events");
     assert_eq!(all["providers"][2]["module"], "locking");
+}
+
+#[tokio::test]
+async fn what_a_provider_was_denied_is_shown_with_the_line_that_would_allow_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let grant = StoreGrant { path, max_size: StoreSize::new(ByteSize::mib(1)).unwrap() };
+    let mut provider = ProviderConfig::new(Resolve::File(guest("store-cache")));
+    provider.grants.add_store(StoreLabel::new("default").unwrap(), grant);
+    let mut config = local();
+    *config.modules.get_mut(ModuleName::Cache) = provider;
+    let server = Server::with(config, ServerConfig::default()).await;
+    let providers = async || answer(server.get("/v1/providers", &[]).await).await;
+    assert_eq!(providers().await["providers"][0]["denials"], json!([]));
+    for _ in 0..2 {
+        assert!(server.entry("open:other").await.unwrap().starts_with(b"denied: "));
+    }
+    let all = providers().await;
+    let denial = &all["providers"][0]["denials"][0];
+    assert_eq!((&denial["capability"], &denial["count"]), (&json!("store"), &json!(2)));
+    assert_eq!(denial.get("binding"), None);
+    assert!(denial["last"].as_str().unwrap().contains("grants.store.other = {"), "{denial}");
+    assert_eq!(all["providers"][1]["denials"], json!([]));
 }
 
 #[tokio::test]

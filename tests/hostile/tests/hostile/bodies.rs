@@ -4,7 +4,7 @@ use std::path::Path;
 
 use stheno::config::{FolderGrant, FolderMode, GuestPath, Limits};
 use stheno_engine::LoadError;
-use stheno_hostile::{Guest, ask, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, terms, try_load};
 use tempfile::TempDir;
 
 use crate::engine;
@@ -57,6 +57,7 @@ async fn within_the_folder_it_may_do_what_was_granted() {
     for key in ["create:/files/b", "remove:/files/a/new", "abandon:/files/b"] {
         assert!(told(&guest, key).await.starts_with("error: "), "{key}");
     }
+    assert_eq!(denied(&guest, "folders"), 3);
     assert_eq!(told(&guest, "list:/files").await, "a/new");
 }
 

@@ -11,7 +11,7 @@ use stheno::config::{
     HttpScheme, HttpSecret, HttpTimeout, Limits, PathPrefix, SecretName, SecretPlace,
 };
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, terms, try_load};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -204,7 +204,7 @@ async fn only_what_is_granted_is_sent_and_all_else_is_counted() {
     for (count, key) in refused.iter().enumerate() {
         let answer = ask(&guest, key).await.unwrap();
         assert!(answer.starts_with("error: denied: "), "{key}: {answer}");
-        assert_eq!(guest.denied_http_requests(), count as u64 + 1, "{key}");
+        assert_eq!(denied(&guest, "http"), count as u64 + 1, "{key}");
     }
     assert_eq!((server.heads().len(), door.visitors()), (1, 0));
 }
@@ -256,7 +256,7 @@ async fn no_spelling_of_a_host_reaches_what_was_not_granted() {
     }
     assert_eq!(door.visitors(), 0);
     // Those that are no host to anybody are refused before they are a request.
-    assert!(guest.denied_http_requests() >= hosts.len() as u64, "{}", guest.denied_http_requests());
+    assert!(denied(&guest, "http") >= hosts.len() as u64, "{}", denied(&guest, "http"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,7 +266,7 @@ async fn a_granted_name_does_not_lead_to_loopback_unless_it_is_said() {
     let guest = granted(vec![grant("localhost", &server)]).await;
     let answer = ask(&guest, &key).await.unwrap();
     assert!(answer.starts_with("error: denied: "), "{answer}");
-    assert_eq!((guest.denied_http_requests(), server.visitors()), (1, 0));
+    assert_eq!((denied(&guest, "http"), server.visitors()), (1, 0));
     let mut private = grant("localhost", &server);
     private.private = true;
     let guest = granted(vec![private]).await;
@@ -288,7 +288,7 @@ async fn a_redirect_to_a_private_address_is_refused_and_takes_no_secret_along() 
         assert!(server.heads()[0].contains(SECRET));
         if target.port == door.port {
             assert!(answer.starts_with("error: denied: "), "{answer}");
-            assert_eq!(guest.denied_http_requests(), 1);
+            assert_eq!(denied(&guest, "http"), 1);
         } else {
             assert!(answer.contains("x-key: __stheno_secret_key__\r\n"), "{answer}");
         }
@@ -348,7 +348,7 @@ async fn a_server_that_repeats_a_secret_does_not_hand_it_to_the_guest() {
         let answer = ask(&guest, &format!("GET {}", server.url())).await.unwrap();
         assert!(server.heads()[0].contains(&format!("x-key: {SECRET}\r\n")));
         assert!(answer.starts_with("error: ") && !answer.contains("hunter2"), "{answer}");
-        assert_eq!(guest.denied_http_requests(), 1);
+        assert_eq!(denied(&guest, "http"), 1);
     }
 }
 

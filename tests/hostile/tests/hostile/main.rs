@@ -8,6 +8,7 @@ mod bodies;
 mod callers;
 mod compile_cache;
 mod components;
+mod denials;
 mod folders;
 mod handles;
 mod http;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use stheno::Runtime;
 use stheno::config::{Config, Limits, ObjectsGrant, ObjectsTimeout};
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, grant_objects, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, grant_objects, terms, try_load};
 use stheno_test_support::{ObjectProcess, ObjectServer, until};
 
 use crate::engine;
@@ -83,7 +83,7 @@ async fn no_key_leads_to_an_object_that_is_not_its_own() {
     assert_eq!(ask(&guest, "get:k").await.as_deref(), Ok("mine"));
     assert!(!server.seen().is_empty());
     let before = [server.keys("shop"), server.keys("other")];
-    let mut attempts = 0;
+    let (mut attempts, mut denials) = (0, 0);
     for key in [
         "../secret",
         "/secret",
@@ -125,9 +125,11 @@ async fn no_key_leads_to_an_object_that_is_not_its_own() {
                 answer.starts_with("denied: ") || answer.starts_with("invalid-argument: ");
             assert!(refused, "{way}: {answer}");
             attempts += 1;
+            denials += u64::from(answer.starts_with("denied: "));
         }
     }
     assert!(attempts >= 200);
+    assert_eq!(denied(&guest, "objects"), denials);
     assert_eq!(server.seen(), Vec::<String>::new(), "something of it reached the server");
     assert_eq!([server.keys("shop"), server.keys("other")], before);
 }

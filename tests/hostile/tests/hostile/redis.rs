@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use stheno::Runtime;
 use stheno::config::{Config, Limits, RedisGrant, RedisPrefix, RedisTimeout, RedisUrl, StoreLabel};
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, terms, try_load};
 use stheno_test_support::{RedisServer, until};
 
 use crate::engine;
@@ -71,7 +71,8 @@ async fn no_command_reaches_a_key_that_is_not_its_own() {
     let before = client.text(&["DEBUG", "DIGEST"]);
     let mut monitor = server.client();
     monitor.monitor();
-    for denied in [
+    let mut attacks = 0;
+    for attack in [
         "KEYS *",
         "RANDOMKEY",
         "DBSIZE",
@@ -134,13 +135,15 @@ async fn no_command_reaches_a_key_that_is_not_its_own() {
     ] {
         for way in ["call", "pipeline", "transaction"] {
             let key = match way {
-                "call" => format!("call:{denied}"),
-                way => format!("{way}:SET denied 1|{denied}|SET denied 2"),
+                "call" => format!("call:{attack}"),
+                way => format!("{way}:SET denied 1|{attack}|SET denied 2"),
             };
             let answer = ask(&guest, &key).await.unwrap();
             assert!(answer.starts_with("denied: "), "{key}: {answer}");
+            attacks += 1;
         }
     }
+    assert_eq!(denied(&guest, "redis"), attacks);
     // What is let through names its own keys, however they are written.
     for (own, reply) in [
         ("GET other:secret", "nil"),

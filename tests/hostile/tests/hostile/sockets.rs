@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use stheno::Runtime;
 use stheno::config::{Config, Limits, SocketGrant};
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, terms, try_load};
 
 use crate::engine;
 
@@ -83,9 +83,13 @@ async fn only_a_listed_address_can_be_connected_to() {
         format!("0.0.0.0:{open}"),
         format!("[::ffff:127.0.0.1]:{open}"),
     ] {
+        let before = denied(&guest, "sockets");
         let answer = connect(address.clone()).await;
         assert!(answer.starts_with("error: "), "{address}: {answer}");
+        let counted = denied(&guest, "sockets") - before;
+        assert_eq!(counted, u64::from(answer == "error: access-denied"), "{address}");
     }
+    assert!(denied(&guest, "sockets") >= 3);
     assert_eq!((listed.visitors(), unlisted.visitors()), (0, 0));
 }
 
@@ -111,6 +115,7 @@ async fn only_a_listed_name_is_looked_up() {
         let answer = ask(&guest, &format!("resolve:{host}")).await.unwrap();
         assert_eq!(answer, "error: access-denied", "{host}");
     }
+    assert_eq!(denied(&guest, "sockets"), 7);
     // With addresses alone no name is looked up at all.
     let guest = granted(&[door.address()]).await;
     assert_eq!(ask(&guest, "resolve:localhost").await.unwrap(), "error: access-denied");

@@ -9,7 +9,7 @@ use stheno::config::{
     SqlTransactions, SqlUrl, StoreLabel,
 };
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, terms, try_load};
 use stheno_test_support::PostgresServer;
 
 use crate::engine;
@@ -78,7 +78,8 @@ async fn no_statement_leaves_the_schema_or_changes_the_session() {
     let guest = granted(&server, |_| {}).await;
     assert!(server.log().iter().any(|line| line.contains("CREATE ROLE victim")));
     assert_eq!(ask(&guest, "query:SELECT n FROM t").await.as_deref(), Ok("1"));
-    for denied in [
+    let mut attacks = 0;
+    for attack in [
         "SET ROLE victim",
         "SET LOCAL ROLE victim",
         "SET SESSION AUTHORIZATION victim",
@@ -150,16 +151,17 @@ async fn no_statement_leaves_the_schema_or_changes_the_session() {
     ] {
         for way in ["query", "execute", "batch", "transaction"] {
             let key = match way {
-                "query" | "execute" => format!("{way}:{denied}"),
-                "batch" => format!("batch:INSERT INTO t VALUES (666)§{denied}§SELECT 1"),
-                way => format!("{way}:{denied}§INSERT INTO t VALUES (666)"),
+                "query" | "execute" => format!("{way}:{attack}"),
+                "batch" => format!("batch:INSERT INTO t VALUES (666)§{attack}§SELECT 1"),
+                way => format!("{way}:{attack}§INSERT INTO t VALUES (666)"),
             };
             let answer = ask(&guest, &key).await.unwrap();
             assert!(answer.starts_with("denied: "), "{key}: {answer}");
+            attacks += 1;
         }
     }
     // In migrations too.
-    for denied in [
+    for attack in [
         "SET ROLE victim",
         "CREATE TABLE other.t (n int)",
         "CREATE TABLE x (n int DEFAULT set_config('role', 'victim', false)::int)",
@@ -170,9 +172,11 @@ async fn no_statement_leaves_the_schema_or_changes_the_session() {
         "CREATE TABLE x (n int); SET ROLE victim",
         "CREATE EXTENSION dblink",
     ] {
-        let answer = ask(&guest, &format!("migrate:{denied}")).await.unwrap();
-        assert!(answer.starts_with("denied: "), "{denied}: {answer}");
+        let answer = ask(&guest, &format!("migrate:{attack}")).await.unwrap();
+        assert!(answer.starts_with("denied: "), "{attack}: {answer}");
+        attacks += 1;
     }
+    assert_eq!(denied(&guest, "sql"), attacks);
     // The server saw none of it.
     let seen = server.log().join("\n");
     for word in ["victim", "666", "pg_authid", "hostile", "secret", "query_to_xml", "pg_sleep"] {

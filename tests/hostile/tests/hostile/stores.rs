@@ -5,7 +5,7 @@ use std::path::Path;
 use stheno::Runtime;
 use stheno::config::{ByteSize, Config, Limits, StoreGrant, StoreLabel, StoreSize};
 use stheno_engine::{Aspect, LoadError};
-use stheno_hostile::{Guest, ask, source, terms, try_load};
+use stheno_hostile::{Guest, ask, denied, source, terms, try_load};
 
 use crate::{engine, handles, limits};
 
@@ -90,6 +90,7 @@ async fn a_label_that_was_not_granted_opens_nothing() {
     }
     let other = ask(&guest, "open:other").await.unwrap();
     assert!(other.contains("grants.store.other = {"), "{other}");
+    assert_eq!(denied(&guest, "store"), 9);
     assert_eq!(ask(&guest, "open:default").await.as_deref(), Ok("opened"));
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 1);

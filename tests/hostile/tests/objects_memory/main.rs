@@ -6,48 +6,15 @@
 // A test may stop where it stands; `clippy.toml` knows only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stheno_config::{CpuLimit, Limits, TimeoutLimit};
 use stheno_hostile::{ask, engine, terms, try_load};
-use stheno_test_support::{Footprint, ObjectProcess};
+use stheno_test_support::{Footprint, ObjectProcess, Peak};
 
 const MIB: u64 = 256;
 /// What a body may cost beyond a process that is warm.
 const SLACK: u64 = 16 << 20;
-
-/// The most that the process holds while something is under way.
-struct Peak {
-    ended: Arc<AtomicBool>,
-    watcher: std::thread::JoinHandle<Footprint>,
-}
-
-impl Peak {
-    fn watch() -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let until = Arc::clone(&ended);
-        let watcher = std::thread::spawn(move || {
-            let mut most = Footprint::now();
-            while !until.load(Ordering::Relaxed) {
-                let now = Footprint::now();
-                if now.resident > most.resident {
-                    most = now;
-                }
-                // Far less than the time in which a part comes and goes.
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            most
-        });
-        Self { ended, watcher }
-    }
-
-    fn end(self) -> Footprint {
-        self.ended.store(true, Ordering::Relaxed);
-        self.watcher.join().unwrap()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_of_any_size_costs_a_few_parts_up_and_down() {

@@ -2,7 +2,8 @@
 //!
 //! Routing, keys and records are the host's, so most properties run on the
 //! local provider, whose outbox says what went out. What a provider may answer
-//! beside a receipt comes from `failing-notifications`.
+//! beside a receipt comes from `failing-notifications`, and that a provider may be in
+//! another language, with its own client, from `notifications-typescript`.
 //!
 //! A comment such as `N4` names the line of the feature table that a property
 //! covers.
@@ -35,6 +36,7 @@ mod lives;
 mod messages;
 mod records;
 mod routing;
+mod typescript;
 
 use std::path::Path;
 use std::time::Duration;

@@ -21,7 +21,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::connect::{Boxed, Lookup, System};
 use super::{Http, Instance};
-use crate::Clock;
+use crate::{Clock, Denials};
 
 /// A server that says what the test tells it to say.
 struct Server {
@@ -155,7 +155,7 @@ fn http(grant: HttpGrant) -> Http {
 fn http_with(grant: HttpGrant, lookup: Arc<dyn Lookup>) -> Http {
     let mut grants = Grants::default();
     grants.add_http(grant);
-    Http::looking_up(&"test".into(), &grants, &Clock::system(), lookup)
+    Http::looking_up(&Denials::of(&"test".into()), &grants, &Clock::system(), lookup)
 }
 
 fn get(server: &Server, host: &str) -> Request<WasiBody> {

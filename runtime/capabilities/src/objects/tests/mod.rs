@@ -17,7 +17,7 @@ use stheno_test_support::ObjectServer;
 use tokio::io::AsyncReadExt;
 
 use super::bindings::{Binding, Objects};
-use crate::HostBytes;
+use crate::{Denials, HostBytes};
 
 /// The server of the tests that neither stop it nor look at what it saw. Each
 /// has a prefix of its own.
@@ -46,7 +46,7 @@ fn grant(url: &str, prefix: &str) -> ObjectsGrant {
 fn objects(grant: ObjectsGrant) -> Objects {
     let mut grants = Grants::default();
     grants.add_objects(StoreLabel::new("default").unwrap(), grant);
-    Objects::granted_by("test", &grants)
+    Objects::granted_by(&Denials::of(&"test".into()), &grants)
 }
 
 fn bound(grant: ObjectsGrant) -> Arc<Binding> {
@@ -250,12 +250,12 @@ async fn a_binding_out_of_reach_refuses_what_is_wrong_and_reaches_nobody() {
     let server = ObjectServer::start(&["shop"]);
     let mut grants = Grants::default();
     grants.add_objects(StoreLabel::new("default").unwrap(), grant(&server.url(), "a/"));
-    let objects = Objects::out_of_reach("test", &grants);
+    let objects = Objects::out_of_reach(&Denials::of(&"test".into()), &grants);
     let binding = objects.open("default").unwrap();
     assert_eq!(kind(put(&binding, "k", b"x").await), "unavailable");
     assert_eq!(kind(binding.get_link("k", 60_000).await), "unavailable");
     assert_eq!(kind(put(&binding, "../k", b"x").await), "denied");
-    assert_eq!(objects.refusals("default"), 1);
+    assert_eq!(binding.denials.count(), 1);
     assert_eq!(server.seen(), Vec::<String>::new());
 }
 

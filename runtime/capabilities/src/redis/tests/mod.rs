@@ -12,6 +12,7 @@ use stheno_test_support::RedisServer;
 
 use super::bindings::{Binding, Redis};
 use super::{ServerSide, acl_line, server_side};
+use crate::Denials;
 
 /// The server of the tests that do not stop it.
 fn server() -> &'static RedisServer {
@@ -30,7 +31,7 @@ fn bound(grant: RedisGrant) -> Arc<Binding> {
 fn redis(grant: RedisGrant) -> Redis {
     let mut grants = Grants::default();
     grants.add_redis(StoreLabel::new("default").unwrap(), grant);
-    Redis::granted_by("test", &grants)
+    Redis::granted_by(&Denials::of(&"test".into()), &grants)
 }
 
 fn words(command: &str) -> Vec<Vec<u8>> {
@@ -297,7 +298,7 @@ async fn the_printed_rule_makes_the_server_enforce_the_same() {
 async fn a_check_reaches_no_server_and_takes_granted_scripts() {
     let mut grants = Grants::default();
     grants.add_redis(StoreLabel::new("default").unwrap(), grant("redis://127.0.0.1:1", "a:"));
-    let redis = Redis::out_of_reach("test", &grants);
+    let redis = Redis::out_of_reach(&Denials::of(&"test".into()), &grants);
     let binding = redis.open("default").unwrap();
     assert!(ask(&binding, "GET k").await.contains("no server is reached"));
     assert_eq!(ask(&binding, "KEYS *").await.split(':').next(), Some("denied"));

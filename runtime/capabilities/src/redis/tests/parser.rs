@@ -239,7 +239,7 @@ async fn what_is_not_understood_is_refused_and_the_server_never_sees_it() {
     let own = |line: &&String| line.contains("refused");
     assert_eq!(seen.iter().filter(own).collect::<Vec<_>>(), Vec::<&String>::new());
     let denied = REFUSED.iter().filter(|(_, kind)| *kind == "denied").count() as u64;
-    assert_eq!(redis.denials("default"), denied * 3);
+    assert_eq!(binding.denials.count(), denied * 3);
 }
 
 fn any_argument() -> impl Strategy<Value = Vec<u8>> {

@@ -12,6 +12,7 @@ use stheno_test_support::PostgresServer;
 
 use super::bindings::{Binding, Sql};
 use super::transaction::Transaction;
+use crate::Denials;
 
 /// The server of the tests that do not stop it.
 fn server() -> &'static PostgresServer {
@@ -32,7 +33,7 @@ fn own(schema: &str) -> SqlGrant {
 fn sql(grant: SqlGrant) -> Sql {
     let mut grants = Grants::default();
     grants.add_sql(StoreLabel::new("default").unwrap(), grant);
-    Sql::granted_by("test", &grants)
+    Sql::granted_by(&Denials::of(&"test".into()), &grants)
 }
 
 fn bound(grant: SqlGrant) -> Arc<Binding> {
@@ -248,11 +249,11 @@ async fn a_session_that_was_changed_is_thrown_away() {
 async fn a_check_reaches_no_server() {
     let mut grants = Grants::default();
     grants.add_sql(StoreLabel::new("default").unwrap(), grant("postgres://a@127.0.0.1:1/d", "a"));
-    let sql = Sql::out_of_reach("test", &grants);
+    let sql = Sql::out_of_reach(&Denials::of(&"test".into()), &grants);
     let binding = sql.open("default").unwrap();
     assert!(ask(&binding, "SELECT 1").await.contains("no server is reached"));
     assert!(ask(&binding, "SET ROLE x").await.starts_with("denied: "));
-    assert_eq!(sql.denials("default"), 1);
+    assert_eq!(binding.denials.count(), 1);
     migrated(&binding, &["CREATE TABLE t (n int)"]).await;
     assert!(sql.open("other").err().unwrap().message().contains("grants.sql.other = {"));
     assert!(sql.open("no label").is_err());

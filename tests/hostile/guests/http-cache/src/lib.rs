@@ -8,6 +8,8 @@
 //! | `follow URL` | the same as `GET`, following a redirect as a browser does |
 //! | `raw SCHEME AUTHORITY PATH` | the same, with the parts as they are |
 //! | `post-flood URL` | sends a body without end |
+//! | `upload MIB URL` | sends a body of so many MiB, and the same as `GET` |
+//! | `download URL` | the status and how many bytes came, if they are those of `upload` |
 //! | `leave URL` | `left`, with the response unread and its handles forgotten |
 //! | `open URL` | `opened`, with a request whose body never ends, forgotten |
 //! | anything else | a miss |
@@ -86,6 +88,47 @@ fn flood(url: &str) -> Result<String> {
     })?)
 }
 
+/// As many bytes as a piece of a body has, each told by its place: what is lost or comes
+/// twice is noticed.
+fn block() -> Vec<u8> {
+    (0..PERIOD * 256).map(|at| (at % PERIOD) as u8).collect()
+}
+
+/// A prime, so that no size of a buffer is a multiple of it.
+const PERIOD: usize = 251;
+
+fn upload(mib: &str, url: &str) -> Result<String> {
+    let no_number = |_| Error::InvalidArgument(format!("{mib} is no number"));
+    let size = mib.parse::<usize>().map_err(no_number)? << 20;
+    let block = block();
+    let request = Request::new("PUT", url)?.header("x-key", secret("key"));
+    let request = request.header("content-length", size.to_string());
+    shown(request.send_with(|body| {
+        let mut left = size;
+        while left > 0 {
+            let (piece, _) = block.split_at(left.min(block.len()));
+            body.write_all(piece)?;
+            left -= piece.len();
+        }
+        Ok(())
+    })?)
+}
+
+fn download(url: &str) -> Result<String> {
+    let mut response = Request::get(url)?.header("x-key", secret("key")).send()?;
+    let status = response.status();
+    let mut at = 0;
+    while let Some(piece) = response.piece()? {
+        let first = (at % PERIOD) as u8;
+        at += piece.len();
+        let last = ((at - 1) % PERIOD) as u8;
+        if piece.first() != Some(&first) || piece.last() != Some(&last) {
+            return Err(Error::Internal(format!("before {at} the body is another")));
+        }
+    }
+    Ok(format!("{status} {at} bytes"))
+}
+
 fn leave(url: &str) -> Result<String> {
     std::mem::forget(Request::get(url)?.send()?);
     Ok("left".to_owned())
@@ -128,6 +171,8 @@ impl Answers for Http {
             ["follow", url] => Some(told(follow(url).map_err(kind))),
             ["raw", scheme, authority, path] => Some(told(raw(scheme, authority, path))),
             ["post-flood", url] => Some(told(flood(url).map_err(kind))),
+            ["upload", mib, url] => Some(told(upload(mib, url).map_err(kind))),
+            ["download", url] => Some(told(download(url).map_err(kind))),
             ["leave", url] => Some(told(leave(url).map_err(kind))),
             ["open", url] => Some(told(open(url))),
             [method, url] => Some(told(send(method, url, None).map_err(kind))),
