@@ -528,7 +528,7 @@ impl Liar {
             let begun = Instant::now();
             assert_eq!(cache.get_bytes("k").await.unwrap(), None, "{why}");
             assert!(cache.get_by_tags(["t"]).await.unwrap().is_empty(), "{why}");
-            for tags in [&["t"][..], &[]] {
+            for tags in [vec!["t"], vec![]] {
                 let error = cache.set_bytes("k", "flush_all").tags(tags).await.unwrap_err();
                 let kind = error.kind();
                 assert!(
