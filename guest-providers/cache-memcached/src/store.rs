@@ -29,7 +29,7 @@ const LISTS: usize = 16;
 /// Commands in one exchange.
 const COMMANDS: usize = 1_000;
 /// How often a step is taken again because others were faster.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 32;
 
 pub(crate) struct Store {
     pub(crate) server: Server,
@@ -287,6 +287,13 @@ impl Store {
                 batch.add(&self.keys.list(&current), &[]);
             }
             let written = plan.record.write();
+            if found.as_ref().is_some_and(|(record, _)| *record == written) {
+                // A record that is swapped for itself would only make others try again.
+                if batch.len() > 0 {
+                    self.server.exchange(batch)?;
+                }
+                return Ok(current);
+            }
             match found {
                 Some((_, mark)) => batch.swap(&key, mark, &written),
                 None => batch.add(&key, &written),

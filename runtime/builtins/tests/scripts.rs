@@ -116,23 +116,27 @@ fn sweeps(server: &RedisServer, digest: &str) {
 const TABLE: [&str; 10] =
     ["fence", "held", "leases", "owners", "ends", "watched", "queue", "tickets", "seen", "news"];
 
-/// What is asked of `locking-redis`, with what the answer has in it. The names of keys
+/// What is asked of `locking-redis`, with what the answer has in it. Behind the
+/// operation stands how many instances are told, and which. The names of keys
 /// that may not be touched are among those that are locked.
 const HISTORY: &[(&str, &str)] = &[
-    ("acquire 9 1 one x 60000  2 another held", "granted"),
-    ("acquire 9 2 two  60000 1 1 another three y  1 1 another", "queued"),
-    ("poll 2 two none", "none"),
-    ("inspect 2 another other", "x"),
-    ("extend 1 one 50000", ""),
-    ("extend 1 gone ", "gone"),
-    ("release-keys x 1 held", "1"),
-    ("release 1 one", "two"),
-    ("poll 1 two", "two"),
-    ("abandon 1 two", ""),
-    ("acquire 9 1 four y 1  1 another", "granted"),
-    ("acquire 9 1 five y   1 another", "granted"),
-    ("release-all y", "1"),
-    ("sweep", "0"),
+    ("acquire 0 9 1 one x 60000  2 another held", "granted"),
+    ("acquire 0 9 2 two  60000 1 1 another three y  1 1 another", "queued"),
+    ("poll 0 2 two none", "none"),
+    ("inspect 0 2 another other", "x"),
+    ("extend 0 1 one 50000", ""),
+    ("extend 0 1 gone ", "gone"),
+    ("release-keys 0 x 1 held", "1"),
+    ("release 0 1 one", "one"),
+    ("poll 0 1 two", "two"),
+    ("abandon 0 1 two", ""),
+    ("acquire 0 9 1 four y 1  1 another", "granted"),
+    ("acquire 0 9 1 five y   1 another", "granted"),
+    ("release-all 0 y", "1"),
+    ("acquire 0 9 1 six  60000  1 another", "granted"),
+    ("acquire 0 9 1 0123456789abcdef.7   1 1 another", "queued"),
+    ("release 1 0123456789abcdef 1 six", "0123456789abcdef.7"),
+    ("sweep 0", "0"),
 ];
 
 fn locks(server: &RedisServer, digest: &str, script: &str) {

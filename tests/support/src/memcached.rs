@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::signal;
@@ -26,7 +27,7 @@ struct Running {
     /// A shell that ends the server when its standard input is closed.
     keeper: Child,
     server: String,
-    log: Receiver<String>,
+    log: Mutex<Receiver<String>>,
 }
 
 impl MemcachedServer {
@@ -86,9 +87,10 @@ impl MemcachedServer {
     }
 
     fn try_start(&mut self) -> bool {
-        // The inner shell becomes the server.
+        // The inner shell becomes the server, and only it holds the output: its lines end
+        // when it does.
         const SCRIPT: &str = r#"sh -c 'echo "$$"; exec memcached "$@" 2>&1' memcached "$@" &
-            cat >/dev/null; kill -9 "$!"; wait "$!""#;
+            exec >/dev/null; cat; kill -9 "$!"; wait "$!""#;
         let port = self.port.to_string();
         let mut keeper = Command::new("sh")
             .args(["-c", SCRIPT, "memcached"])
@@ -102,14 +104,13 @@ impl MemcachedServer {
         let stdout = keeper.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
         let server = lines.next().expect("the shell says the number");
-        // The lines end when the server does.
         let ready = lines.any(|line| line.contains("server listening"));
         let (keep, log) = channel();
         let watched = self.watched;
         std::thread::spawn(move || {
             lines.filter(|_| watched).for_each(|line| drop(keep.send(line)));
         });
-        let mut running = Running { keeper, server, log };
+        let mut running = Running { keeper, server, log: Mutex::new(log) };
         if ready {
             self.running = Some(running);
         } else {
@@ -172,13 +173,16 @@ impl MemcachedServer {
     pub fn seen(&self) -> Vec<String> {
         assert!(self.watched, "it is not watched");
         self.client().lines("mn\r\nmg the-end-of-what-is-seen\r\n", 2);
+        let log = self.running().log.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = Vec::new();
         loop {
-            let line = self.running().log.recv_timeout(PATIENCE).expect("it says what it saw");
+            let line = log.recv_timeout(PATIENCE).expect("it says what it saw");
             // `<connection command`; with `>` stands what it answers.
             let command = line.strip_prefix('<').and_then(|line| line.split_once(' '));
             match command {
                 Some((_, "mg the-end-of-what-is-seen")) => return seen,
+                // What becomes of connections is said in the same way.
+                Some((_, what)) if what == "connection closed." || what.starts_with("new ") => {}
                 Some((number, command)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
                     seen.push(command.to_owned());
                 }

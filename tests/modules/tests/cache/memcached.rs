@@ -45,6 +45,19 @@ async fn start(provider: ProviderConfig) -> (Runtime, ManualClock) {
     (builder.clock(clock).build().await.unwrap(), hand)
 }
 
+/// Bytes that cannot be made smaller.
+struct Random(u64);
+
+impl Random {
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut next = || {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.0 >> 56) as u8
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
+
 /// A cache on a server of its own, and a connection that sees what is there.
 struct Seen {
     server: MemcachedServer,
@@ -216,7 +229,7 @@ async fn a_get_is_one_exchange_and_one_more_for_tags() {
 async fn whatever_the_server_drops_is_a_miss_and_no_more() {
     let mut seen = Seen::start().await;
     let cache = seen.cache();
-    let value: Vec<u8> = (0..2 << 20).map(|at| (at % 251) as u8).collect();
+    let value = Random(1).bytes(2 << 20);
     let set = async || {
         cache.set_bytes("k", value.clone()).tags(["t", "u"]).await.unwrap();
         cache.set_bytes("other", "o").tags(["o"]).await.unwrap();
@@ -421,21 +434,14 @@ async fn the_server_keeps_an_entry_ten_seconds_beyond_its_end_and_a_long_one_for
 async fn what_is_large_is_compressed_there_and_what_is_too_large_is_cut() {
     let mut seen = Seen::start().await;
     let cache = seen.cache();
-    let mut state = 1_u64;
-    let mut random = |bytes: usize| -> Vec<u8> {
-        let next = |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        };
-        (0..bytes).map(next).collect()
-    };
+    let mut random = Random(1);
     for (value, most, parts) in [
         (vec![7; 2_048], 2_100, 0),
         (vec![7; 2_049], 200, 0),
         (vec![7; 8 << 20], 40_000, 0),
-        (random(500 << 10), (500 << 10) + 100, 0),
-        (random((500 << 10) + 1), 100, 2),
-        (random(8 << 20), 100, 17),
+        (random.bytes(500 << 10), (500 << 10) + 100, 0),
+        (random.bytes((500 << 10) + 1), 100, 2),
+        (random.bytes(8 << 20), 100, 17),
     ] {
         seen.client.lines("flush_all\r\n", 1);
         cache.set_bytes("k", value.clone()).await.unwrap();
@@ -450,9 +456,9 @@ async fn what_is_large_is_compressed_there_and_what_is_too_large_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_refuses_is_an_error_that_says_so_and_the_old_value_is_no_longer_there() {
-    let seen = Seen::on(MemcachedServer::with(&["-I", "64k", "-m", "64"])).await;
+    let seen = Seen::on(MemcachedServer::with(&["-I", "64k", "-o", "slab_chunk_max=32768"])).await;
     let cache = seen.cache();
-    let large: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).map(|it| it ^ 0x5A).collect();
+    let large = Random(1).bytes(400_000);
     cache.set_bytes("k", "old").await.unwrap();
     let error = cache.set_bytes("k", large).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
