@@ -266,20 +266,32 @@ impl MemcachedClient {
         line.strip_prefix("HD t").expect("it is there").parse().ok()
     }
 
-    /// Every key there is, sorted.
+    /// Every key there is, sorted, as long as nobody else writes.
     ///
     /// # Panics
     ///
     /// When the connection ends.
     pub fn keys(&mut self) -> BTreeSet<String> {
-        self.0.get_mut().write_all(b"lru_crawler metadump all\r\n").expect("the server reads");
+        // The server goes over lists between which it moves items meanwhile, and may miss
+        // one: until it has said nothing new three times.
         let mut keys = BTreeSet::new();
+        let mut same = 0;
+        while same < 3 {
+            let before = keys.len();
+            self.dump(&mut keys);
+            same = if keys.len() == before { same + 1 } else { 0 };
+        }
+        keys
+    }
+
+    fn dump(&mut self, keys: &mut BTreeSet<String>) {
+        self.0.get_mut().write_all(b"lru_crawler metadump all\r\n").expect("the server reads");
         loop {
             let line = self.line();
             match line.strip_prefix("key=").and_then(|line| line.split(' ').next()) {
                 // Keys are written as in a URL.
                 Some(key) => keys.insert(key.replace("%3A", ":").replace("%2E", ".")),
-                None if line == "END" => return keys,
+                None if line == "END" => return,
                 None => panic!("{line}"),
             };
         }

@@ -1,7 +1,7 @@
 //! What is particular to a cache whose entries are on a Memcached server.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+mod liars;
+
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -491,103 +491,6 @@ async fn a_server_with_little_room_drops_entries_and_never_shows_what_was_cleare
         let left = cache.get_many_bytes(keys).await.unwrap();
         assert_eq!(left.iter().flatten().count(), 0, "round {round}");
     }
-}
-
-/// A server that answers whatever it is asked in one way. Says what it was sent.
-struct Liar {
-    address: String,
-    heard: std::sync::mpsc::Receiver<Vec<u8>>,
-}
-
-impl Liar {
-    /// `polite` answers the first question, whether it knows the meta commands, well.
-    fn new(polite: bool, answer: impl Fn(&mut dyn Write) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (say, heard) = std::sync::mpsc::channel();
-        let answer = std::sync::Arc::new(answer);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (say, answer) = (say.clone(), std::sync::Arc::clone(&answer));
-                std::thread::spawn(move || {
-                    let mut stream = stream;
-                    let mut buffer = vec![0; 1 << 16];
-                    let mut first = polite;
-                    while let Ok(read @ 1..) = stream.read(&mut buffer) {
-                        let _ = say.send(buffer[..read].to_vec());
-                        if std::mem::take(&mut first) {
-                            let _ = stream.write_all(b"MN\r\n");
-                        } else {
-                            answer(&mut stream);
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, heard }
-    }
-
-    async fn is_no_server(self, why: &str) -> Vec<u8> {
-        let (runtime, _clock) = start(impatient(on(&self.address, "shop:"))).await;
-        let cache = runtime.cache();
-        for _ in 0..3 {
-            let begun = Instant::now();
-            assert_eq!(cache.get_bytes("k").await.unwrap(), None, "{why}");
-            assert!(cache.get_by_tags(["t"]).await.unwrap().is_empty(), "{why}");
-            for tags in [vec!["t"], vec![]] {
-                let error = cache.set_bytes("k", "flush_all").tags(tags).await.unwrap_err();
-                let kind = error.kind();
-                assert!(
-                    matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout),
-                    "{why}: {error}"
-                );
-            }
-            assert!(begun.elapsed() < 8 * TIMEOUT, "{why}: {:?}", begun.elapsed());
-        }
-        self.heard.try_iter().flatten().collect()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_answers_rubbish_is_none_and_costs_no_more_than_the_timeout() {
-    for answer in [
-        "ERROR\r\n",
-        "CLIENT_ERROR bad data chunk\r\n",
-        "SERVER_ERROR out of memory\r\n",
-        "SERVER_ERROR out of memory\r\nMN\r\nMN\r\n",
-        "VALUE k 0 1\r\nv\r\nEND\r\n",
-        "MN\r\n",
-        "EN O0\r\n",
-        "HD O7\r\nMN\r\n",
-        "VA 100 O0\r\nshort\r\nMN\r\n",
-        "VA 1 O0\r\nlonger\r\nMN\r\n",
-        "VA 99999999999999999999 O0\r\n",
-        "VA 4294967295 O0\r\n",
-        "HTTP/1.1 400 Bad Request\r\n\r\n",
-        "",
-        "\r\n",
-        "\0\0\0\0",
-    ] {
-        let liar = Liar::new(true, move |stream| {
-            let _ = stream.write_all(answer.as_bytes());
-        });
-        liar.is_no_server(answer).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_line_never_ends_is_none() {
-    let liar = Liar::new(true, |stream| while stream.write_all(&[b'x'; 4_096]).is_ok() {});
-    liar.is_no_server("a line without an end").await;
-}
-
-/// Its values would be taken for commands.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_does_not_know_the_meta_commands_is_sent_nothing_else() {
-    let liar = Liar::new(false, |stream| drop(stream.write_all(b"ERROR\r\n")));
-    let heard = liar.is_no_server("an old server").await;
-    assert!(!heard.is_empty());
-    assert!(heard.chunks(4).all(|line| line == b"mn\r\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
