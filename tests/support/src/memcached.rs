@@ -272,14 +272,15 @@ impl MemcachedClient {
     ///
     /// When the connection ends.
     pub fn keys(&mut self) -> BTreeSet<String> {
-        // The server goes over lists between which it moves items meanwhile, and may miss
-        // one: until it has said nothing new three times.
+        // The server goes over lists between which it moves items meanwhile, and now and
+        // then misses one, without saying so: until it has said nothing new for a while.
         let mut keys = BTreeSet::new();
         let mut same = 0;
-        while same < 3 {
+        while same < 5 {
             let before = keys.len();
             self.dump(&mut keys);
             same = if keys.len() == before { same + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(5));
         }
         keys
     }

@@ -477,7 +477,7 @@ async fn a_server_with_little_room_drops_entries_and_never_shows_what_was_cleare
         for at in 0..100 {
             // Its bytes differ, so that it is not made smaller.
             let mixed: Vec<u8> =
-                value.iter().zip(0_u32..).map(|(it, n)| it ^ (n * n >> 7) as u8).collect();
+                value.iter().zip(0_u32..).map(|(it, n)| it ^ ((n * n) >> 7) as u8).collect();
             let tags = [format!("t{}", at % 10), "all".to_owned()];
             // Where it finds no room, that is an error.
             let _ = cache.set_bytes(&format!("k{at}"), mixed).tags(tags).await;

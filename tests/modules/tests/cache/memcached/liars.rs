@@ -44,7 +44,7 @@ impl Liar {
         Self { address, heard }
     }
 
-    async fn is_no_server(self, why: &str) -> Vec<u8> {
+    async fn counts_for_none(self, why: &str) -> Vec<u8> {
         let (runtime, _clock) = start(impatient(on(&self.address, "shop:"))).await;
         let cache = runtime.cache();
         for _ in 0..3 {
@@ -88,21 +88,21 @@ async fn a_server_that_answers_rubbish_is_none_and_costs_no_more_than_the_timeou
         let liar = Liar::new(true, move |stream| {
             let _ = stream.write_all(answer.as_bytes());
         });
-        liar.is_no_server(answer).await;
+        liar.counts_for_none(answer).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_line_never_ends_is_none() {
     let liar = Liar::new(true, |stream| while stream.write_all(&[b'x'; 4_096]).is_ok() {});
-    liar.is_no_server("a line without an end").await;
+    liar.counts_for_none("a line without an end").await;
 }
 
 /// Its values would be taken for commands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_know_the_meta_commands_is_sent_nothing_else() {
     let liar = Liar::new(false, |stream| drop(stream.write_all(b"ERROR\r\n")));
-    let heard = liar.is_no_server("an old server").await;
+    let heard = liar.counts_for_none("an old server").await;
     assert!(!heard.is_empty());
     assert!(heard.chunks(4).all(|line| line == b"mn\r\n"));
 }
