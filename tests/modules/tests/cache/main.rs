@@ -50,6 +50,7 @@ mod keys;
 mod matching;
 mod memcached;
 mod options;
+mod outages;
 mod redis;
 mod tags;
 mod ttl;

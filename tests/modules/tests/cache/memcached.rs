@@ -5,14 +5,15 @@ mod liars;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use stheno::config::{Config, ProviderConfig, Resolve, SocketGrant};
 use stheno::{Cache, Clock, ErrorKind, ManualClock, NewEntry, Runtime};
-use stheno_test_support::{MemcachedClient, MemcachedServer, compile_cache, until};
+use stheno_test_support::{MemcachedClient, MemcachedServer, compile_cache};
 use tokio::task::JoinSet;
 
+use crate::outages::{TIMEOUT, is_without_a_server, works, works_again};
 use crate::{CompileCache, ModuleName};
 
 /// The server that all tests share that do not stop it.
@@ -88,48 +89,9 @@ impl Seen {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_millis(300);
-
 fn impatient(mut provider: ProviderConfig) -> ProviderConfig {
     provider.options.insert("timeout".into(), json!(format!("{}ms", TIMEOUT.as_millis())));
     provider
-}
-
-async fn works(cache: &Cache) -> bool {
-    cache.set_bytes("k", "v").tags(["t"]).await.is_ok()
-        && cache.get_bytes("k").await.unwrap() == Some(b"v".into())
-}
-
-async fn works_again(cache: &Cache) {
-    until("it does not recover by itself", async || works(cache).await).await;
-}
-
-/// What a cache without a server does: within the timeout for many callers.
-async fn is_without_a_server(cache: &Cache) {
-    let mut callers = JoinSet::new();
-    let begun = Instant::now();
-    for caller in 0..32 {
-        let cache = cache.clone();
-        callers.spawn(async move {
-            if caller % 2 == 0 {
-                assert_eq!(cache.get_bytes("k").await.unwrap(), None);
-                assert!(cache.get_by_tags(["t"]).await.unwrap().is_empty());
-            } else {
-                let kind = cache.set_bytes("k", "v").tags(["t"]).await.unwrap_err().kind();
-                assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout), "{kind:?}");
-            }
-        });
-    }
-    while let Some(ended) = callers.join_next().await {
-        ended.unwrap();
-    }
-    // Eight instances serve them, each one call after the other.
-    assert!(begun.elapsed() < 12 * TIMEOUT, "{:?}", begun.elapsed());
-    for error in
-        [cache.delete(["k"]).await.unwrap_err(), cache.clear_tags(["t"]).await.unwrap_err()]
-    {
-        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,14 +101,15 @@ async fn without_a_server_a_read_is_a_miss_and_a_write_an_error_until_it_is_back
     let cache = runtime.cache();
     assert!(works(cache).await);
     server.kill();
-    is_without_a_server(cache).await;
+    // Eight instances serve those who call, each one call after the other.
+    is_without_a_server(cache, 12 * TIMEOUT).await;
     let status = runtime.status().await;
     let cache_status = status.iter().find(|it| it.module == ModuleName::Cache).unwrap();
     assert!(cache_status.health.is_err(), "it says that it cannot serve");
     server.start_again();
     works_again(cache).await;
     server.hang();
-    is_without_a_server(cache).await;
+    is_without_a_server(cache, 12 * TIMEOUT).await;
     server.go_on();
     works_again(cache).await;
 }

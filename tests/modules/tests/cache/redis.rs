@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stheno::config::{
     Config, ProviderConfig, RedisGrant, RedisPrefix, RedisTimeout, RedisUrl, Resolve, StoreLabel,
 };
-use stheno::{Clock, ErrorKind, ManualClock, NewEntry, Runtime};
-use stheno_test_support::{RedisClient, RedisServer, compile_cache, guest, until};
-use tokio::task::JoinSet;
+use stheno::{Clock, ManualClock, NewEntry, Runtime};
+use stheno_test_support::{RedisClient, RedisServer, compile_cache, guest};
 
+use crate::outages::{TIMEOUT, is_of_a_server, is_without_a_server, works, works_again};
 use crate::{CompileCache, ModuleName};
 
 /// The server that all tests share that do not stop it.
@@ -81,47 +81,6 @@ impl Seen {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_millis(300);
-
-async fn works(cache: &stheno::Cache) -> bool {
-    cache.set_bytes("k", "v").await.is_ok()
-        && cache.get_bytes("k").await.unwrap() == Some(b"v".into())
-}
-
-async fn works_again(cache: &stheno::Cache) {
-    until("it does not recover by itself", async || works(cache).await).await;
-}
-
-/// What a cache without a server does: at once for many callers.
-async fn is_without_a_server(cache: &stheno::Cache) {
-    let mut callers = JoinSet::new();
-    let begun = Instant::now();
-    for caller in 0..32 {
-        let cache = cache.clone();
-        callers.spawn(async move {
-            if caller % 2 == 0 {
-                assert_eq!(cache.get_bytes("k").await.unwrap(), None);
-                assert!(cache.get_by_tags(["t"]).await.unwrap().is_empty());
-            } else {
-                let kind = cache.set_bytes("k", "v").tags(["t"]).await.unwrap_err().kind();
-                assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout), "{kind:?}");
-            }
-        });
-    }
-    while let Some(ended) = callers.join_next().await {
-        ended.unwrap();
-    }
-    // Who comes while others wait for the server waits for them first.
-    assert!(begun.elapsed() < 8 * TIMEOUT, "{:?}", begun.elapsed());
-    for error in [
-        cache.delete(["k"]).await.unwrap_err(),
-        cache.clear_tags(["t"]).await.unwrap_err(),
-        cache.clear_matching("*").await.unwrap_err(),
-    ] {
-        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_server_a_read_is_a_miss_and_a_write_an_error_until_it_is_back() {
     let mut server = RedisServer::start();
@@ -131,14 +90,18 @@ async fn without_a_server_a_read_is_a_miss_and_a_write_an_error_until_it_is_back
     let cache = runtime.cache();
     assert!(works(cache).await);
     server.kill();
-    is_without_a_server(cache).await;
+    is_without_a_server(cache, 8 * TIMEOUT).await;
+    let kind = cache.clear_matching("*").await.unwrap_err().kind();
+    assert!(is_of_a_server(kind), "{kind:?}");
     let status = runtime.status().await;
     let cache_status = status.iter().find(|it| it.module == ModuleName::Cache).unwrap();
     assert!(cache_status.health.is_err(), "it says that it cannot serve");
     server.start_again();
     works_again(cache).await;
     server.hang();
-    is_without_a_server(cache).await;
+    is_without_a_server(cache, 8 * TIMEOUT).await;
+    let kind = cache.clear_matching("*").await.unwrap_err().kind();
+    assert!(is_of_a_server(kind), "{kind:?}");
     server.go_on();
     works_again(cache).await;
     // The server was started anew and knows no script: it is given it again.
