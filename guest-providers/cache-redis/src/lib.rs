@@ -128,12 +128,13 @@ impl CacheRedis {
     }
 
     fn store(&mut self, portion: Portion, now_ms: u64) -> Result<()> {
-        let (most, looked) = self.tidy.added(portion.len(), portion.indexes());
+        let looks = self.tidy.added(portion.len(), portion.indexes(), now_ms);
+        let (looked, looks): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
         let mut commands = self.tidy.sweeps(&self.sweep);
         let sweeps = commands.len();
         commands.extend(portion.commands());
         let sets = commands.len() - sweeps;
-        commands.extend(looked.iter().map(|index| tidy::look(index, now_ms, most)));
+        commands.extend(looks);
         let mut replies = self.redis.run_as_one(&[], commands)?;
         // A server that was started anew does not know the script; what stays in an
         // index for that is found again.

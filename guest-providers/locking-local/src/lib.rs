@@ -9,9 +9,7 @@ mod table;
 
 use std::hash::{BuildHasher, RandomState};
 
-use stheno_sdk::locking::{
-    Answer, Extension, Freed, Lock, LockPage, Locking, Polled, Released, Request,
-};
+use stheno_sdk::locking::{Exchanged, Extension, Freed, Lock, LockPage, Locking, Polled, Request};
 use stheno_sdk::{Description, Instances, Lifecycle, Result, clock};
 
 use options::Options;
@@ -35,8 +33,8 @@ impl Lifecycle for LockingLocal {
 }
 
 impl Locking for LockingLocal {
-    fn acquire(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>> {
-        Ok(self.table.acquire(requests, clock::monotonic_ms()))
+    fn exchange(&mut self, tokens: Vec<String>, requests: Vec<Request>) -> Result<Exchanged> {
+        Ok(self.table.exchange(tokens, requests, clock::monotonic_ms()))
     }
 
     fn poll(&mut self, tickets: Vec<String>, _wait_ms: u64) -> Result<Polled> {
@@ -49,10 +47,6 @@ impl Locking for LockingLocal {
 
     fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>> {
         Ok(self.table.extend(extensions, clock::monotonic_ms()))
-    }
-
-    fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
-        Ok(self.table.release(tokens, clock::monotonic_ms()))
     }
 
     fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {

@@ -61,9 +61,7 @@ mod waiting;
 
 use std::hash::{BuildHasher, RandomState};
 
-use stheno_sdk::locking::{
-    Answer, Extension, Freed, Lock, LockPage, Locking, Polled, Released, Request,
-};
+use stheno_sdk::locking::{Exchanged, Extension, Freed, Lock, LockPage, Locking, Polled, Request};
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock, log, sql};
 
 use database::Database;
@@ -107,8 +105,8 @@ impl Lifecycle for LockingPostgres {
 }
 
 impl Locking for LockingPostgres {
-    fn acquire(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>> {
-        self.locks.acquire(requests, clock::monotonic_ms())
+    fn exchange(&mut self, tokens: Vec<String>, requests: Vec<Request>) -> Result<Exchanged> {
+        self.locks.exchange(tokens, requests, clock::monotonic_ms())
     }
 
     fn poll(&mut self, tickets: Vec<String>, _wait_ms: u64) -> Result<Polled> {
@@ -121,10 +119,6 @@ impl Locking for LockingPostgres {
 
     fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>> {
         self.locks.extend(&extensions, clock::monotonic_ms())
-    }
-
-    fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
-        self.locks.release(tokens, clock::monotonic_ms())
     }
 
     fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {

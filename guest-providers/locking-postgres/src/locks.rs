@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use stheno_sdk::locking::{
-    Answer, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Released, Request, Turn,
+    Answer, Exchanged, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Request, Turn,
 };
 use stheno_sdk::sql::{Outcome, Row, Rows, Statement, statement};
 use stheno_sdk::{Error, Result};
@@ -48,26 +48,75 @@ impl Locks {
         self.database.resume(fence);
     }
 
-    pub(crate) fn acquire(&mut self, requests: Vec<Request>, now: u64) -> Result<Vec<Answer>> {
-        let mut answers = Vec::with_capacity(requests.len());
-        for portion in portions(requests) {
-            match self.serve(&portion, now) {
-                Ok(served) => answers.extend(served),
-                // What others were granted is not to be lost with this.
-                Err(error) if !answers.is_empty() => {
-                    answers.extend(portion.iter().map(|_| Answer::Refused(error.clone())));
+    pub(crate) fn exchange(
+        &mut self,
+        tokens: Vec<String>,
+        requests: Vec<Request>,
+        now: u64,
+    ) -> Result<Exchanged> {
+        let mut portions = portions(requests).into_iter();
+        // The leases end in the first transaction.
+        let first = portions.next().unwrap_or_default();
+        let mut exchanged = self.exchange_at_once(tokens, &first, now)?;
+        for portion in portions {
+            match self.exchange_at_once(Vec::new(), &portion, now) {
+                Ok(more) => {
+                    exchanged.answers.extend(more.answers);
+                    exchanged.woken.extend(more.woken);
                 }
-                Err(error) => return Err(error),
+                // What others were granted is not to be lost with this.
+                Err(error) => {
+                    let refused = portion.iter().map(|_| Answer::Refused(error.clone()));
+                    exchanged.answers.extend(refused);
+                }
             }
         }
-        Ok(answers)
+        Ok(exchanged)
     }
 
-    fn serve(&mut self, requests: &[Request], now: u64) -> Result<Vec<Answer>> {
+    fn exchange_at_once(
+        &mut self,
+        tokens: Vec<String>,
+        requests: &[Request],
+        now: u64,
+    ) -> Result<Exchanged> {
+        let ended: HashSet<Token> = tokens.iter().filter_map(|text| Token::read(text)).collect();
+        if ended.is_empty() && requests.is_empty() {
+            return Ok(Exchanged { lost: tokens, answers: Vec::new(), woken: Vec::new() });
+        }
         self.database.owe(requests.iter().map(|request| request.keys.len()).sum());
-        let numbers = int(requests.len());
-        let wanted = |session| rounds::statements(requests, session);
-        let outcomes = self.database.change(numbers, wanted, now)?;
+        // The first of the numbers are for those whom a lease passes to, the last for
+        // the requests.
+        let passing: i64 = ended.iter().map(|token| token.size).sum();
+        let numbers = passing.saturating_add(int(requests.len()));
+        let wanted = |session| {
+            let mut all = Vec::new();
+            if !ended.is_empty() {
+                let (leases, _) = columns(ended.iter());
+                all.push(statement(statements::COUNT_LEASES).ints(leases.iter().copied()));
+                all.push(passing_on(statements::RELEASE, session, numbers).ints(leases));
+            }
+            all.extend(rounds::statements(requests, session));
+            all
+        };
+        let mut outcomes = self.database.change(numbers, wanted, now)?.into_iter();
+        let (mut lost, mut released) = (tokens, Vec::new());
+        if !ended.is_empty() {
+            let mut whole = whole(Rows::from(outcomes.next().ok_or_else(mixed_up)?))?;
+            // Of one that is there twice, the second was released before.
+            lost.retain(|text| Token::read(text).is_none_or(|token| !whole.remove(&token)));
+            released.extend(outcomes.next());
+        }
+        let answers = self.answers(requests, outcomes, now)?;
+        Ok(Exchanged { lost, answers, woken: self.woken(released, now)? })
+    }
+
+    fn answers(
+        &mut self,
+        requests: &[Request],
+        outcomes: impl Iterator<Item = Outcome>,
+        now: u64,
+    ) -> Result<Vec<Answer>> {
         let mut answers: Vec<Option<Answer>> = Vec::new();
         answers.resize_with(requests.len(), || None);
         for outcome in outcomes {
@@ -178,9 +227,12 @@ impl Locks {
         if all.again {
             let leases = all.tokens.iter().map(|token| token.lease);
             let count = statement(statements::COUNT_LEASES).ints(leases);
-            let whole = whole(self.database.rows(count)?)?;
-            for token in all.tokens.iter().filter(|token| !whole.contains(token)) {
-                self.waiting.lost(token.lease);
+            // If that fails, who was granted a lease that is lost already finds out when
+            // it uses it.
+            if let Ok(whole) = self.database.rows(count).and_then(whole) {
+                for token in all.tokens.iter().filter(|token| !whole.contains(token)) {
+                    self.waiting.lost(token.lease);
+                }
             }
         }
         Ok(all.tickets())
@@ -212,22 +264,24 @@ impl Locks {
         if tickets.is_empty() {
             return Ok(Vec::new());
         }
-        let leases: Vec<Token> =
-            tickets.iter().filter_map(|&ticket| self.waiting.forget(ticket)).collect();
-        tickets.iter().for_each(|&ticket| self.waiting.leave(ticket));
-        let freed: i64 = leases.iter().map(|token| token.size).sum();
-        let numbers = freed.saturating_add(KEYS.saturating_mul(int(tickets.len())));
-        let leases: Vec<i64> = leases.iter().map(|token| token.lease).collect();
+        // Of those who wait, and of those who were granted and have not heard of it: a
+        // lease has the number of its ticket.
+        let numbers = KEYS.saturating_mul(int(tickets.len()));
         let wanted = |session| {
             vec![
                 // The first half of the numbers is for this, the second for the leases.
                 passing_on(statements::STEP_ASIDE, session, 2 * numbers)
                     .ints(tickets.iter().copied()),
                 statement(statements::REMOVE).ints(tickets.iter().copied()),
-                passing_on(statements::RELEASE, session, numbers).ints(leases),
+                passing_on(statements::RELEASE, session, numbers).ints(tickets.iter().copied()),
             ]
         };
         let outcomes = self.database.change(2 * numbers, wanted, now)?;
+        // Not before: a call that failed is made again.
+        for &ticket in &tickets {
+            self.waiting.forget(ticket);
+            self.waiting.leave(ticket);
+        }
         let [aside, _, released] = <[Outcome; 3]>::try_from(outcomes).map_err(|_| mixed_up())?;
         self.woken(vec![aside, released], now)
     }
@@ -254,29 +308,6 @@ impl Locks {
         let is_lost =
             |text: &&String| Token::read(text).is_none_or(|token| !whole.contains(&token.lease));
         Ok(extensions.iter().map(|it| &it.token).filter(is_lost).cloned().collect())
-    }
-
-    pub(crate) fn release(&mut self, tokens: Vec<String>, now: u64) -> Result<Released> {
-        let ended: HashSet<Token> = tokens.iter().filter_map(|text| Token::read(text)).collect();
-        if ended.is_empty() {
-            return Ok(Released { lost: tokens, woken: Vec::new() });
-        }
-        let numbers = ended.iter().map(|token| token.size).sum();
-        let wanted = |session| {
-            let (leases, _) = columns(ended.iter());
-            vec![
-                statement(statements::COUNT_LEASES).ints(leases.iter().copied()),
-                passing_on(statements::RELEASE, session, numbers).ints(leases),
-            ]
-        };
-        let outcomes = self.database.change(numbers, wanted, now)?;
-        let [counted, released] = <[Outcome; 2]>::try_from(outcomes).map_err(|_| mixed_up())?;
-        let mut whole = whole(Rows::from(counted))?;
-        // Of one that is there twice, the second was released before.
-        let mut was_whole =
-            |text: &String| Token::read(text).is_some_and(|token| whole.remove(&token));
-        let lost = tokens.into_iter().filter(|text| !was_whole(text)).collect();
-        Ok(Released { lost, woken: self.woken(vec![released], now)? })
     }
 
     pub(crate) fn release_keys(

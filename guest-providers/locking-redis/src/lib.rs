@@ -55,12 +55,12 @@ mod neighbours;
 mod options;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use stheno_sdk::locking::{
-    Answer, Extension, Freed, Lock, LockPage, Locking, Polled, Released, Request,
+    Answer, Exchanged, Extension, Freed, Lock, LockPage, Locking, Polled, Request,
 };
 use stheno_sdk::redis::{self, Binding, Command, Part, command};
 use stheno_sdk::{Description, Error, Instances, Lifecycle, Result, clock};
@@ -69,7 +69,16 @@ use neighbours::Neighbours;
 use options::Options;
 use table::{Outcome, Table};
 
-const LOCKS: &str = include_str!("locks.lua");
+macro_rules! locks {
+    ($first_line:literal) => {
+        concat!($first_line, include_str!("locks.lua"))
+    };
+}
+
+/// What wants room on the server: it is refused when that is full.
+const LOCKS: &str = locks!("#!lua\n");
+/// The same for whatever else: a server that is full must not keep what is let go.
+const LOCKS_WHEN_FULL: &str = locks!("#!lua flags=allow-oom\n");
 
 /// Names in one step over all that is held.
 const PAGE: u64 = 1_000;
@@ -95,7 +104,7 @@ impl Lifecycle for LockingRedis {
     fn start(options: &str) -> Result<Self> {
         let Options { max_waiting } = stheno_sdk::options::parse(options)?;
         let redis = redis::open("default")?;
-        let table = Table::new(redis.load_script(LOCKS)?);
+        let table = Table::new(redis.load_script(LOCKS)?, redis.load_script(LOCKS_WHEN_FULL)?);
         let neighbours = Neighbours::of(RandomState::new().hash_one(clock::unix_ms()));
         let max_waiting = max_waiting.get();
         Ok(Self { redis, table, max_waiting, neighbours, named: 0, doubtful: Vec::new() })
@@ -112,14 +121,10 @@ impl LockingRedis {
         format!("{}.{:x}", self.neighbours.own(), self.named)
     }
 
-    fn run(&self, command: Command) -> Result<Outcome> {
-        Outcome::read(self.redis.run(command)?)
-    }
-
-    /// Gives up, before the command, what is doubtful.
-    fn run_after_doubts(&mut self, command: Command) -> Result<Outcome> {
+    /// Makes an operation. Gives up, before it, what is doubtful.
+    fn run(&mut self, command: Command) -> Result<Outcome> {
         if self.doubtful.is_empty() {
-            return self.run(command);
+            return Outcome::read(self.redis.run(command)?);
         }
         let give_up = self.table.of_names("abandon", &[], &self.doubtful);
         let mut replies = self.redis.run_all(vec![give_up, command])?;
@@ -148,16 +153,40 @@ impl LockingRedis {
         self.neighbours.keep(told, clock::monotonic_ms())
     }
 
-    fn free(
-        &mut self,
-        operation: &str,
-        owner: Option<String>,
-        keys: Option<&[String]>,
-    ) -> Result<Freed> {
-        let here = self.neighbours.all();
-        let asked = self.table.of_owner(operation, here, owner.as_deref(), keys);
+    fn free(&mut self, asked: Command) -> Result<Freed> {
         let mut outcome = self.run(asked)?;
         Ok(Freed { keys: outcome.number()?, woken: self.woken(&mut outcome) })
+    }
+
+    /// What nobody owns stands in no index, which would cost each lease more than all
+    /// of this costs the few who ask for it. What is leased after this has begun stays.
+    fn release_all_of_nobody(&mut self) -> Result<Freed> {
+        let mut all = Freed { keys: 0, woken: Vec::new() };
+        let Some(last) = self.redis.run(command("GET").text(keys::FENCE))?.bytes()? else {
+            return Ok(all);
+        };
+        let last = String::from_utf8_lossy(&last).parse().map_err(|_| table::mixed_up())?;
+        let mut cursor = Some(b"0".to_vec());
+        while let Some(from) = cursor {
+            let (keys, next) = self.page(from)?;
+            cursor = next;
+            let here = self.neighbours.all();
+            let freed = self.free(self.table.release_keys(here, "", Some(last), &keys))?;
+            all.keys += freed.keys;
+            all.woken.extend(freed.woken);
+        }
+        Ok(all)
+    }
+
+    /// Some of the keys that are held, and where to go on; none after the last.
+    fn page(&self, from: Vec<u8>) -> Result<(Vec<String>, Option<Vec<u8>>)> {
+        let scan = command("HSCAN").text(keys::HELD).arg(from).text("COUNT").number(PAGE);
+        let mut reply = self.redis.run(scan)?;
+        reply.items()?;
+        let next = reply.bytes()?.unwrap_or_default();
+        let keys = reply.list()?.into_iter().step_by(2).flatten();
+        let keys = keys.filter_map(|key| String::from_utf8(key).ok()).collect();
+        Ok((keys, Some(next).filter(|next| next != b"0")))
     }
 
     /// The tickets that stand in the news behind `last`; none if none came in time.
@@ -177,15 +206,12 @@ impl LockingRedis {
 
     /// The keys behind `after`, ordered, one more than `max` if there are more.
     fn keys_behind(&self, after: Option<&str>, max: usize) -> Result<Vec<String>> {
-        let mut found = std::collections::BTreeSet::new();
-        let mut cursor = b"0".to_vec();
-        loop {
-            let scan = command("HSCAN").text(keys::HELD).arg(cursor).text("COUNT").number(PAGE);
-            let mut reply = self.redis.run(scan)?;
-            reply.items()?;
-            cursor = reply.bytes()?.unwrap_or_default();
-            for key in reply.list()?.into_iter().step_by(2).flatten() {
-                let Ok(key) = String::from_utf8(key) else { continue };
+        let mut found = BTreeSet::new();
+        let mut cursor = Some(b"0".to_vec());
+        while let Some(from) = cursor {
+            let (keys, next) = self.page(from)?;
+            cursor = next;
+            for key in keys {
                 if after.is_none_or(|after| key.as_str() > after) {
                     found.insert(key);
                     if found.len() > max + 1 {
@@ -193,10 +219,8 @@ impl LockingRedis {
                     }
                 }
             }
-            if cursor == b"0" {
-                return Ok(found.into_iter().collect());
-            }
         }
+        Ok(found.into_iter().collect())
     }
 
     fn keys_of(&self, owner: &str, after: Option<&str>, max: usize) -> Result<Vec<String>> {
@@ -210,11 +234,20 @@ impl LockingRedis {
 }
 
 impl Locking for LockingRedis {
-    fn acquire(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>> {
+    fn exchange(&mut self, tokens: Vec<String>, requests: Vec<Request>) -> Result<Exchanged> {
         let ids: Vec<String> = requests.iter().map(|_| self.name()).collect();
-        let asked = self.table.acquire(&requests, &ids, self.max_waiting);
-        match self.run_after_doubts(asked) {
-            Ok(outcome) => outcome.acquired(ids, self.max_waiting),
+        let here = self.neighbours.all();
+        let asked = self.table.exchange(here, &tokens, &requests, &ids, self.max_waiting);
+        match self.run(asked) {
+            Ok(mut outcome) => {
+                let woken = self.woken(&mut outcome);
+                Ok(Exchanged { woken, ..outcome.exchanged(ids, self.max_waiting)? })
+            }
+            Err(full) if table::is_full(&full) && !requests.is_empty() && !tokens.is_empty() => {
+                let ended = self.exchange(tokens, Vec::new())?;
+                let answers = requests.iter().map(|_| Answer::Refused(full.clone())).collect();
+                Ok(Exchanged { answers, ..ended })
+            }
             Err(error) => {
                 if matches!(error, Error::Timeout(_) | Error::Unavailable(_)) {
                     self.doubt(ids);
@@ -257,20 +290,20 @@ impl Locking for LockingRedis {
         Ok(self.run(self.table.extend(&extensions))?.rest())
     }
 
-    fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
-        let asked = self.table.of_names("release", self.neighbours.all(), &tokens);
-        let mut outcome = self.run_after_doubts(asked)?;
-        outcome.number()?;
-        let woken = self.woken(&mut outcome);
-        Ok(Released { lost: outcome.rest(), woken })
-    }
-
     fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {
-        self.free("release-keys", owner, Some(&keys))
+        self.free(self.table.release_keys(
+            self.neighbours.all(),
+            owner.as_deref().unwrap_or_default(),
+            None,
+            &keys,
+        ))
     }
 
     fn release_all(&mut self, owner: Option<String>) -> Result<Freed> {
-        self.free("release-all", owner, None)
+        match owner {
+            Some(owner) => self.free(self.table.release_all(self.neighbours.all(), &owner)),
+            None => self.release_all_of_nobody(),
+        }
     }
 
     fn inspect(&mut self, keys: Vec<String>) -> Result<Vec<Option<Lock>>> {

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use stheno_sdk::locking::{Answer, Extension, Grant, Lock, Polled, Queued, Request, Turn};
+use stheno_sdk::locking::{
+    Answer, Exchanged, Extension, Grant, Lock, Polled, Queued, Request, Turn,
+};
 use stheno_sdk::redis::{Command, Reply, command};
 use stheno_sdk::{Error, Result};
 
@@ -16,20 +18,25 @@ use crate::keys;
 /// The server counts with 53 bits.
 const LONGEST_MS: u64 = 1 << 52;
 
-/// The script, by its name.
+/// The script, by its names.
 pub(crate) struct Table {
     digest: String,
+    digest_when_full: String,
 }
 
 impl Table {
-    pub(crate) fn new(digest: String) -> Self {
-        Self { digest }
+    pub(crate) fn new(digest: String, digest_when_full: String) -> Self {
+        Self { digest, digest_when_full }
     }
 
     /// An operation that tells those who wait at these instances.
     fn telling(&self, name: &str, here: &[String]) -> Command {
+        Self::call(&self.digest_when_full, name, here)
+    }
+
+    fn call(digest: &str, name: &str, here: &[String]) -> Command {
         let asked = command("EVALSHA")
-            .text(&self.digest)
+            .text(digest)
             .number(keys::ALL.len() as u64)
             .args(keys::ALL.iter().map(|key| key.as_bytes()))
             .text(name);
@@ -45,27 +52,39 @@ impl Table {
         listed(self.telling(operation, here), names)
     }
 
-    /// As [`Table::of_names`], for one owner.
-    pub(crate) fn of_owner(
+    /// Frees keys of one owner, or of nobody, by leases up to a fence if one is given.
+    pub(crate) fn release_keys(
         &self,
-        operation: &str,
         here: &[String],
-        owner: Option<&str>,
-        keys: Option<&[String]>,
+        owner: &str,
+        up_to: Option<u64>,
+        keys: &[String],
     ) -> Command {
-        let asked = self.telling(operation, here).text(owner.unwrap_or_default());
-        match keys {
-            Some(keys) => listed(asked, keys),
-            None => asked,
-        }
+        let asked = self.telling("release-keys", here).text(owner);
+        listed(maybe_number(asked, up_to), keys)
+    }
+
+    /// Frees all keys of an owner.
+    pub(crate) fn release_all(&self, here: &[String], owner: &str) -> Command {
+        self.telling("release-all", here).text(owner)
     }
 
     pub(crate) fn plain(&self, operation: &str) -> Command {
         self.operation(operation)
     }
 
-    pub(crate) fn acquire(&self, requests: &[Request], ids: &[String], most: u64) -> Command {
-        let mut asked = self.operation("acquire").number(most).number(requests.len() as u64);
+    /// `ids` are the names of what the requests come to.
+    pub(crate) fn exchange(
+        &self,
+        here: &[String],
+        tokens: &[String],
+        requests: &[Request],
+        ids: &[String],
+        most_waiting: u64,
+    ) -> Command {
+        let digest = if requests.is_empty() { &self.digest_when_full } else { &self.digest };
+        let asked = listed(Self::call(digest, "exchange", here), tokens);
+        let mut asked = asked.number(most_waiting).number(requests.len() as u64);
         for (Request { keys, owner, ttl_ms, wait }, id) in requests.iter().zip(ids) {
             asked = asked.text(id).text(owner.as_deref().unwrap_or_default());
             asked = ttl(asked, *ttl_ms).text(if *wait { "1" } else { "" });
@@ -91,8 +110,12 @@ impl Table {
 }
 
 fn ttl(asked: Command, ttl_ms: Option<u64>) -> Command {
-    match ttl_ms {
-        Some(ttl_ms) => asked.number(ttl_ms.min(LONGEST_MS)),
+    maybe_number(asked, ttl_ms.map(|ttl_ms| ttl_ms.min(LONGEST_MS)))
+}
+
+fn maybe_number(asked: Command, number: Option<u64>) -> Command {
+    match number {
+        Some(number) => asked.number(number),
         None => asked.text(""),
     }
 }
@@ -160,7 +183,12 @@ impl Outcome {
         self.answers.collect()
     }
 
-    pub(crate) fn acquired(mut self, ids: Vec<String>, most_waiting: u64) -> Result<Vec<Answer>> {
+    /// What an exchange did, but for whom it has granted keys.
+    pub(crate) fn exchanged(mut self, ids: Vec<String>, most_waiting: u64) -> Result<Exchanged> {
+        let mut lost = Vec::new();
+        for _ in 0..self.number()? {
+            lost.push(self.text()?);
+        }
         let mut answers = Vec::with_capacity(ids.len());
         for id in ids {
             let (became, detail) = (self.text()?, self.text()?);
@@ -170,6 +198,9 @@ impl Outcome {
                     Answer::Granted(Grant { token: id, fence })
                 }
                 "queued" => Answer::Queued(Queued { ticket: id, next_due_ms: None }),
+                "late" => Answer::Refused(Error::Unavailable(
+                    "the request came when it had been given up; try again".into(),
+                )),
                 "taken" => Answer::Refused(Error::Conflict(format!("the key {detail:?} is taken"))),
                 "own" => Answer::Refused(Error::Conflict(format!(
                     "the key {detail:?} is taken, and an owner that holds some of the keys \
@@ -187,7 +218,7 @@ impl Outcome {
                 queued.next_due_ms = due;
             }
         }
-        Ok(answers)
+        Ok(Exchanged { lost, answers, woken: Vec::new() })
     }
 
     /// What was found, and the last of the news.
@@ -240,6 +271,11 @@ fn texts(list: Vec<Option<Vec<u8>>>) -> Result<Vec<String>> {
     list.into_iter()
         .map(|text| String::from_utf8(text.unwrap_or_default()).map_err(|_| mixed_up()))
         .collect()
+}
+
+/// Whether the server has no room, and has done nothing.
+pub(crate) fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(reason) if reason.starts_with("OOM"))
 }
 
 pub(crate) fn mixed_up() -> Error {

@@ -14,12 +14,19 @@
 
 const BUILTINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
+/// What `locking-redis` puts before its script.
+macro_rules! locks {
+    ($first_line:literal) => {
+        concat!($first_line, include_str!("../../../guest-providers/locking-redis/src/locks.lua"))
+    };
+}
+
 /// The scripts that built-in providers give to Redis. Each touches no key but its
 /// KEYS (`every_script_touches_its_keys_and_no_other`), so the grant of a built-in
 /// provider need not list them.
 const SCRIPTS: &[(&str, &[&str])] = &[
     ("cache-redis", &[include_str!("../../../guest-providers/cache-redis/src/sweep.lua")]),
-    ("locking-redis", &[include_str!("../../../guest-providers/locking-redis/src/locks.lua")]),
+    ("locking-redis", &[locks!("#!lua\n"), locks!("#!lua flags=allow-oom\n")]),
 ];
 
 /// The component called `name`.

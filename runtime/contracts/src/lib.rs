@@ -102,7 +102,7 @@ pub mod locking {
     });
 
     pub use exports::stheno::locking::locking::{
-        Answer, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Released, Request, Turn,
+        Answer, Exchanged, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Request, Turn,
     };
 }
 

@@ -11,7 +11,7 @@
 //! cannot be started is tried ever more slowly ([`Restarts`]); one that starts
 //! clears that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stheno_contracts::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,8 +55,12 @@ impl<M: Module> Pool<M> {
         Arc::clone(&self.permits).acquire_owned().await.map_err(|_| stopped(name))
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<Instance<M>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_idle(&self) -> Option<Instance<M>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.idle().pop()
     }
 
     /// A new instance, unless none can be started at the moment.
@@ -103,9 +107,34 @@ impl<M: Module> Pool<M> {
         };
         let answer = instance.call(&self.blueprint, call).await.map_err(|dead| dead.0)?;
         if !instance.is_worn(&self.blueprint.limits) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
+            self.idle().push(instance);
         }
         answer
+    }
+
+    /// Makes a call in each instance that is idle, one after the other.
+    pub(crate) async fn visit(
+        self: &Arc<Self>,
+        call: impl for<'a> Fn(Guest<'a, M>) -> CallFuture<'a, ()> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let pool = Arc::clone(self);
+        Driven::cut_off(async move {
+            let mut result = Ok(());
+            // Taken out at once, so that none is asked twice.
+            let mut idle = std::mem::take(&mut *pool.idle());
+            while let Some(mut instance) = idle.pop() {
+                let _permit = pool.permit().await?;
+                match instance.call(&pool.blueprint, &call).await {
+                    Ok(answer) => {
+                        result = result.and(answer);
+                        pool.idle().insert(0, instance);
+                    }
+                    Err(dead) => result = result.and(Err(dead.0)),
+                }
+            }
+            result
+        })
+        .await
     }
 
     /// Waits for the calls that were accepted, then stops every instance. New

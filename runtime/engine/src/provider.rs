@@ -117,6 +117,22 @@ impl<M: Module> Provider<M> {
         }
     }
 
+    /// Makes a call in each instance that has none at the moment, one after the other;
+    /// where a single one serves, in that.
+    ///
+    /// # Errors
+    ///
+    /// The first, as for [`Provider::call`]; the others are called all the same.
+    pub async fn visit(
+        &self,
+        call: impl for<'a> Fn(Guest<'a, M>) -> CallFuture<'a, ()> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        match &self.0.servers {
+            Servers::Many(pool) => pool.visit(call).await,
+            Servers::One(single) => single.call(call).await,
+        }
+    }
+
     /// Asks the provider whether it can serve.
     ///
     /// # Errors

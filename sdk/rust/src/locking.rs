@@ -8,18 +8,18 @@ use crate::bindings::locking::exports::stheno::locking::locking as wit;
 use crate::provider::{Component, Hosted, Lifecycle, Result};
 
 pub use wit::{
-    Answer, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Released, Request, Turn,
+    Answer, Exchanged, Extension, Freed, Grant, Lock, LockPage, Polled, Queued, Request, Turn,
 };
 
 /// A provider of the locking module: a state machine that answers at once. Who
 /// cannot have its keys yet gets a ticket.
 pub trait Locking: Lifecycle {
-    /// Serves the requests one after the other, an answer for each.
+    /// Ends leases, then serves the requests one after the other, an answer for each.
     ///
     /// # Errors
     ///
     /// `unavailable` if the backend cannot be reached.
-    fn acquire(&mut self, requests: Vec<Request>) -> Result<Vec<Answer>>;
+    fn exchange(&mut self, tokens: Vec<String>, requests: Vec<Request>) -> Result<Exchanged>;
 
     /// Says what became of tickets, and when it is worth asking again.
     ///
@@ -41,13 +41,6 @@ pub trait Locking: Lifecycle {
     ///
     /// `unavailable` if the backend cannot be reached.
     fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>>;
-
-    /// Ends leases.
-    ///
-    /// # Errors
-    ///
-    /// `unavailable` if the backend cannot be reached.
-    fn release(&mut self, tokens: Vec<String>) -> Result<Released>;
 
     /// Frees those of the keys that this owner holds.
     ///
@@ -86,8 +79,8 @@ pub trait Locking: Lifecycle {
 }
 
 impl<P: Locking + Hosted> wit::Guest for Component<P> {
-    fn acquire(requests: Vec<Request>) -> Result<Vec<Answer>> {
-        P::call(|p| p.acquire(requests))
+    fn exchange(tokens: Vec<String>, requests: Vec<Request>) -> Result<Exchanged> {
+        P::call(|p| p.exchange(tokens, requests))
     }
 
     fn poll(tickets: Vec<String>, wait_ms: u64) -> Result<Polled> {
@@ -100,10 +93,6 @@ impl<P: Locking + Hosted> wit::Guest for Component<P> {
 
     fn extend(extensions: Vec<Extension>) -> Result<Vec<String>> {
         P::call(|p| p.extend(extensions))
-    }
-
-    fn release(tokens: Vec<String>) -> Result<Released> {
-        P::call(|p| p.release(tokens))
     }
 
     fn release_keys(keys: Vec<String>, owner: Option<String>) -> Result<Freed> {

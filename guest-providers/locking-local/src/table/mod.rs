@@ -25,7 +25,7 @@ use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 use stheno_sdk::Error;
-use stheno_sdk::locking::{Answer, Extension, Freed, Grant, Queued, Released, Request};
+use stheno_sdk::locking::{Answer, Exchanged, Extension, Freed, Grant, Queued, Request};
 
 use keys::{KeyId, Keys};
 use names::Token;
@@ -113,9 +113,24 @@ impl Table {
         self.fence = self.fence.max(fence);
     }
 
-    pub(crate) fn acquire(&mut self, requests: Vec<Request>, now: u64) -> Vec<Answer> {
+    pub(crate) fn exchange(
+        &mut self,
+        tokens: Vec<String>,
+        requests: Vec<Request>,
+        now: u64,
+    ) -> Exchanged {
         self.advance(now);
-        requests.into_iter().map(|request| self.serve(request, now)).collect()
+        let lost = tokens.into_iter().filter(|token| !self.release(token, now)).collect();
+        let answers = requests.into_iter().map(|request| self.serve(request, now)).collect();
+        Exchanged { lost, answers, woken: self.take_woken() }
+    }
+
+    /// Ends a lease, and says whether it was whole.
+    fn release(&mut self, token: &str, now: u64) -> bool {
+        let Some(slot) = self.find(token, now) else { return false };
+        let whole = self.leases.get(slot).is_some_and(|lease| !lease.broken);
+        self.end(slot, now);
+        whole
     }
 
     fn serve(&mut self, request: Request, now: u64) -> Answer {
@@ -325,22 +340,6 @@ impl Table {
             }
         }
         lost
-    }
-
-    pub(crate) fn release(&mut self, tokens: Vec<String>, now: u64) -> Released {
-        self.advance(now);
-        let mut lost = Vec::new();
-        for token in tokens {
-            let slot = self.find(&token, now);
-            let lease = slot.and_then(|slot| self.leases.get(slot));
-            if lease.is_none_or(|lease| lease.broken) {
-                lost.push(token);
-            }
-            if let Some(slot) = slot {
-                self.end(slot, now);
-            }
-        }
-        Released { lost, woken: self.take_woken() }
     }
 
     pub(crate) fn release_keys(&mut self, keys: &[String], owner: Option<&str>, now: u64) -> Freed {

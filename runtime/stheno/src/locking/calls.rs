@@ -15,7 +15,7 @@ use stheno_contracts::Error as Contract;
 use stheno_contracts::locking as contract;
 use stheno_engine::{Batch, Clock, Coalescer, LockingModule, Provider};
 
-use super::core::{Core, Hold};
+use super::core::{Answered, Core, Hold};
 use super::waiters::{Place, Turn};
 use crate::{Error, ErrorKind};
 
@@ -47,12 +47,6 @@ enum Done {
 }
 
 struct Operations(Arc<Core>);
-
-/// What came of the two halves of a batch.
-struct Halves {
-    released: Result<Vec<String>, Contract>,
-    acquired: Result<Vec<Result<Done, Contract>>, Contract>,
-}
 
 impl Calls {
     pub(super) fn new(provider: Provider<LockingModule>, clock: Clock) -> Self {
@@ -167,76 +161,31 @@ fn mixed_up() -> Error {
 }
 
 impl Operations {
-    /// Makes both halves in one call.
-    async fn both(
-        &self,
-        tokens: Arc<Vec<String>>,
-        requests: Arc<Vec<contract::Request>>,
-    ) -> Result<Halves, Contract> {
-        self.0
-            .call(move |mut guest, core| {
-                Box::pin(async move {
-                    let mut released = Ok(Vec::new());
-                    if !tokens.is_empty() {
-                        let ended = guest.module.call_release(&mut *guest.store, &tokens).await?;
-                        released = match ended {
-                            Ok(ended) => {
-                                if !ended.woken.is_empty() {
-                                    core.wake(&mut guest, ended.woken).await?.ok();
-                                }
-                                Ok(ended.lost)
-                            }
-                            Err(error) => Err(error),
-                        };
-                    }
-                    let mut acquired = Ok(Vec::new());
-                    if !requests.is_empty() {
-                        let asked = guest.module.call_acquire(&mut *guest.store, &requests);
-                        acquired =
-                            asked.await?.and_then(|answers| answered(&core, &requests, answers));
-                    }
-                    Ok(Ok(Halves { released, acquired }))
-                })
-            })
-            .await
-    }
-
     async fn alone(&self, operation: Operation) -> Result<Done, Contract> {
-        match operation {
-            Operation::Release(token) => {
-                let lost = self.both(Arc::new(vec![token]), Arc::default()).await?.released?;
-                Ok(Done::Released(lost.is_empty()))
-            }
-            Operation::Acquire(request) => {
-                let mut done = self.both(Arc::default(), Arc::new(vec![request])).await?.acquired?;
-                done.pop().unwrap_or_else(|| Err(Contract::Internal("no answer came".into())))
-            }
+        let (tokens, requests) = match operation {
+            Operation::Release(token) => (vec![token], Vec::new()),
+            Operation::Acquire(request) => (Vec::new(), vec![request]),
+        };
+        let releases = !tokens.is_empty();
+        let mut done = self.0.exchange(Arc::new(tokens), Arc::new(requests)).await??;
+        if releases {
+            return Ok(Done::Released(done.lost.is_empty()));
+        }
+        done.answers.pop().map_or_else(|| Err(no_answer()), |answer| answer.map(Done::from))
+    }
+}
+
+impl From<Answered> for Done {
+    fn from(answered: Answered) -> Self {
+        match answered {
+            Answered::Held(hold) => Self::Held(hold),
+            Answered::Waits(place) => Self::Waits(place),
         }
     }
 }
 
-/// Takes responsibility for what was granted.
-fn answered(
-    core: &Arc<Core>,
-    requests: &[contract::Request],
-    answers: Vec<contract::Answer>,
-) -> Result<Vec<Result<Done, Contract>>, Contract> {
-    let (asked, given) = (requests.len(), answers.len());
-    let take = |(request, answer): (&contract::Request, _)| match answer {
-        contract::Answer::Granted(grant) => Ok(Done::Held(core.hold(grant))),
-        contract::Answer::Queued(queued) => Ok(Done::Waits(core.place(queued, request.clone()))),
-        contract::Answer::Refused(error) => Err(error),
-    };
-    let done = requests.iter().zip(answers).map(take).collect();
-    // What was granted for a request that is none is nobody's, and expires.
-    if asked == given {
-        Ok(done)
-    } else {
-        Err(Contract::Internal(format!(
-            "{} gave {given} answers to {asked} requests",
-            core.provider().name()
-        )))
-    }
+fn no_answer() -> Contract {
+    Contract::Internal("the provider gave fewer answers than it got requests".into())
 }
 
 impl Batch for Operations {
@@ -274,41 +223,36 @@ impl Batch for Operations {
             }
         }
         let (tokens, requests) = (Arc::new(tokens), Arc::new(requests));
-        let halves = self.both(Arc::clone(&tokens), Arc::clone(&requests)).await;
+        let exchanged = self.0.exchange(Arc::clone(&tokens), Arc::clone(&requests)).await;
         let mut tokens = recover(tokens).into_iter();
-        let halves = match halves {
-            Err(error) if !self.0.provider().is_single() => {
+        let exchange = match exchanged {
+            Ok(Ok(exchange)) => exchange,
+            Err(_) if self.0.provider().is_single() => {
+                let mut requests = recover(requests).into_iter();
+                let mut answers = Vec::with_capacity(order.len());
+                for is_release in order {
+                    let operation = if is_release {
+                        tokens.next().map(Operation::Release)
+                    } else {
+                        requests.next().map(Operation::Acquire)
+                    };
+                    if let Some(operation) = operation {
+                        answers.push(self.alone(operation).await);
+                    }
+                }
+                return answers;
+            }
+            Ok(Err(error)) | Err(error) => {
                 return order.into_iter().map(|_| Err(error.clone())).collect();
             }
-            halves => halves,
         };
-        let Ok(halves) = halves else {
-            let mut requests = recover(requests).into_iter();
-            let mut answers = Vec::with_capacity(order.len());
-            for is_release in order {
-                let operation = if is_release {
-                    tokens.next().map(Operation::Release)
-                } else {
-                    requests.next().map(Operation::Acquire)
-                };
-                if let Some(operation) = operation {
-                    answers.push(self.alone(operation).await);
-                }
-            }
-            return answers;
-        };
-        let mut acquired = halves.acquired.map(Vec::into_iter);
-        let mut released = tokens.map(|token| match &halves.released {
-            Ok(lost) => Ok(Done::Released(!lost.contains(&token))),
-            Err(error) => Err(error.clone()),
-        });
-        let none = || Err(Contract::Internal("no answer came".into()));
+        let mut answers = exchange.answers.into_iter();
+        let mut released = tokens.map(|token| Done::Released(!exchange.lost.contains(&token)));
         order
             .into_iter()
-            .map(|is_release| match &mut acquired {
-                _ if is_release => released.next().unwrap_or_else(none),
-                Ok(answers) => answers.next().unwrap_or_else(none),
-                Err(error) => Err(error.clone()),
+            .map(|is_release| match is_release {
+                true => released.next().ok_or_else(no_answer),
+                false => answers.next().ok_or_else(no_answer)?.map(Done::from),
             })
             .collect()
     }

@@ -13,7 +13,8 @@ use stheno_contracts::locking as contract;
 use stheno_engine::{CallFuture, Clock, Guest, LockingModule, Provider};
 use tokio::sync::watch;
 
-use super::waiters::Waiters;
+use super::leftovers::Leftovers;
+use super::waiters::{Place, Waiters};
 use crate::Error;
 
 /// How long a provider of many instances may wait in one poll.
@@ -25,6 +26,7 @@ pub(super) struct Core {
     provider: Provider<LockingModule>,
     clock: Clock,
     waiters: Waiters,
+    leftovers: Leftovers,
     /// The largest fence seen.
     fence: AtomicU64,
     /// Changes when the provider has lost what it held.
@@ -39,12 +41,27 @@ pub(super) struct Hold {
     fence: u64,
 }
 
+/// What an exchange came to.
+pub(super) struct Exchange {
+    /// The tokens whose lease was not there any more, or not whole.
+    pub(super) lost: Vec<String>,
+    /// Of each request, in their order.
+    pub(super) answers: Vec<Result<Answered, Contract>>,
+}
+
+/// What a request came to that was not refused.
+pub(super) enum Answered {
+    Held(Hold),
+    Waits(Place),
+}
+
 impl Core {
     pub(super) fn new(provider: Provider<LockingModule>, clock: Clock) -> Arc<Self> {
         let core = Arc::new(Self {
             provider,
             clock,
             waiters: Waiters::default(),
+            leftovers: Leftovers::default(),
             fence: AtomicU64::new(0),
             restarts: watch::channel(()).0,
         });
@@ -71,6 +88,10 @@ impl Core {
 
     pub(super) fn waiters(&self) -> &Waiters {
         &self.waiters
+    }
+
+    pub(super) fn leftovers(&self) -> &Leftovers {
+        &self.leftovers
     }
 
     pub(super) fn restarts(&self) -> watch::Receiver<()> {
@@ -190,20 +211,72 @@ impl Core {
         .await
     }
 
-    /// Ends leases, and gives the tokens of those that were lost.
-    async fn release(self: &Arc<Self>, tokens: Vec<String>) -> Result<Vec<String>, Contract> {
-        self.call(move |mut guest, core| {
+    /// Ends leases and serves requests, both in one call.
+    ///
+    /// The outer error is that of a call that came to no end, the inner one what the
+    /// provider says.
+    pub(super) async fn exchange(
+        self: &Arc<Self>,
+        tokens: Arc<Vec<String>>,
+        requests: Arc<Vec<contract::Request>>,
+    ) -> Result<Result<Exchange, Contract>, Contract> {
+        let wants = !requests.is_empty();
+        let exchanged = self.call(move |mut guest, core| {
             Box::pin(async move {
-                match guest.module.call_release(&mut *guest.store, &tokens).await? {
-                    Ok(released) => {
-                        core.wake(&mut guest, released.woken).await?.ok();
-                        Ok(Ok(released.lost))
-                    }
-                    Err(error) => Ok(Err(error)),
+                let store = &mut *guest.store;
+                let exchanged = match guest.module.call_exchange(store, &tokens, &requests).await? {
+                    Ok(exchanged) => exchanged,
+                    Err(error) => return Ok(Ok(Err(error))),
+                };
+                let contract::Exchanged { lost, answers, woken } = exchanged;
+                // First, so that a ticket of this very call is known when it is told.
+                let answers = core.answered(&requests, answers);
+                if !woken.is_empty() {
+                    core.wake(&mut guest, woken).await?.ok();
                 }
+                Ok(Ok(Ok(Exchange { lost, answers })))
             })
-        })
-        .await
+        });
+        let exchanged = exchanged.await;
+        if let Ok(Err(Contract::Timeout(_) | Contract::Unavailable(_))) = &exchanged
+            && wants
+            && !self.provider.is_single()
+        {
+            self.settle_later();
+        }
+        exchanged
+    }
+
+    /// Asks each instance that has nothing to do: with what it is asked it sends what it
+    /// has to give up, and without load it might not be asked again.
+    pub(super) async fn settle(self: &Arc<Self>) -> Result<(), Contract> {
+        let core = Arc::clone(self);
+        self.provider
+            .visit(move |guest| {
+                let core = Arc::clone(&core);
+                Box::pin(async move {
+                    let polled = guest.module.call_poll(guest.store, &[], 0).await?;
+                    Ok(polled.map(|polled| drop(core.take(polled))))
+                })
+            })
+            .await
+    }
+
+    /// Takes responsibility for what was granted.
+    fn answered(
+        self: &Arc<Self>,
+        requests: &[contract::Request],
+        answers: Vec<contract::Answer>,
+    ) -> Vec<Result<Answered, Contract>> {
+        let take = |(request, answer): (&contract::Request, _)| match answer {
+            contract::Answer::Granted(grant) => Ok(Answered::Held(self.hold(grant))),
+            contract::Answer::Queued(queued) => {
+                Ok(Answered::Waits(self.place(queued, request.clone())))
+            }
+            contract::Answer::Refused(error) => Err(error),
+        };
+        // What was granted for a request that is none is nobody's, and expires.
+        requests.iter().zip(answers).map(take).collect()
     }
 
     /// Sets a lease's time to live.
@@ -246,17 +319,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let Some(token) = self.token.take() else { return };
-        // Without a runtime the process ends; what outlives it is the lease's
-        // time to live.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let core = Arc::clone(&self.core);
-            runtime.spawn(async move {
-                if let Err(error) = core.release(vec![token]).await {
-                    let error = Error::from(error);
-                    tracing::warn!(%error, "a lock that was let go stays until its lease ends");
-                }
-            });
+        if let Some(token) = self.token.take() {
+            self.core.end_later(token);
         }
     }
 }

@@ -104,6 +104,7 @@ impl Locking {
         let restarts = core.restarts();
         // An owner of its own, so that an ownerless release does not free it.
         let owner = format!("execute:{}", uuid::Uuid::new_v4());
+        let asked = core.clock().monotonic();
         let lease = self.acquire(keys).owner(owner).ttl(ttl).wait(timeout).await?;
         let (sender, ended) = watch::channel(false);
         let held = Held { fence: lease.fence(), ended };
@@ -112,6 +113,7 @@ impl Locking {
             core: Arc::clone(core),
             token: lease.token().to_owned(),
             ttl,
+            asked,
             // At most so long; how much less, the provider says at the first renewal.
             deadline: core.clock().monotonic().saturating_add(ttl),
             restarts,
@@ -126,7 +128,7 @@ impl Locking {
             Ok(()) => Ok(output),
             Err(error) if error.kind() == ErrorKind::LostLease => Err(lost_in_job()),
             Err(error) => {
-                tracing::warn!(%error, "the keys of a job stay locked until its lease ends");
+                tracing::warn!(%error, "the keys of a job are not free yet");
                 Ok(output)
             }
         }
@@ -153,6 +155,8 @@ struct Keeper {
     core: Arc<Core>,
     token: String,
     ttl: Duration,
+    /// When it was asked for: the lease is not older than that.
+    asked: Duration,
     /// When the lease ends if it is not renewed.
     deadline: Duration,
     restarts: watch::Receiver<()>,
@@ -163,8 +167,8 @@ impl Keeper {
     async fn keep(mut self, ended: watch::Sender<bool>) {
         let clock = self.core.clock().clone();
         let third = (self.ttl / 3).max(Duration::from_millis(1));
-        // Counted from the grant, however late this task begins.
-        let mut next = self.deadline.saturating_sub(self.ttl).saturating_add(third);
+        // So at once where it was waited for: the grant may have been long on its way.
+        let mut next = self.asked.saturating_add(third);
         loop {
             tokio::select! {
                 () = clock.sleep_until(next) => {}

@@ -63,7 +63,7 @@ impl Lease {
     ///
     /// `lost-lease` if one of its keys was no longer held, so that somebody else
     /// may have had it meanwhile; the others are free. Beyond that what the
-    /// provider says: then the lease ends with its time to live.
+    /// provider says: then it is tried again, as if the lease had been dropped.
     pub async fn release(mut self) -> Result<(), Error> {
         // Responsible until it is done, for the case that nobody waits for it.
         let whole = self.locking.calls.release(self.hold.token().to_owned()).await?;

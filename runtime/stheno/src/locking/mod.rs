@@ -5,6 +5,7 @@ mod calls;
 mod core;
 mod execute;
 mod lease;
+mod leftovers;
 mod waiters;
 
 use std::sync::Arc;

@@ -127,6 +127,10 @@ impl Waiters {
         self.news.notify_one();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Lets nobody wait any more.
     pub(super) fn close(&self) {
         let mut state = self.lock();
@@ -318,14 +322,6 @@ impl Drop for Place {
         if !known {
             return;
         }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (core, ticket) = (Arc::clone(&self.core), std::mem::take(&mut self.ticket));
-            runtime.spawn(async move {
-                if let Err(error) = core.abandon(vec![ticket]).await {
-                    let error = Error::from(error);
-                    tracing::warn!(%error, "a place in the queue of a lock could not be given up");
-                }
-            });
-        }
+        self.core.give_up_later(std::mem::take(&mut self.ticket));
     }
 }

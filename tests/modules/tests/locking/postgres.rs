@@ -300,6 +300,28 @@ async fn without_a_server_calls_fail_in_time_and_it_recovers_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_let_go_while_the_server_is_away_is_free_when_it_is_back() {
+    let mut alone = Alone::start();
+    let (runtime, other) = (alone.runtime().await, alone.runtime().await);
+    let locking = runtime.locking().clone();
+    let dropped = locking.acquire(["dropped"]).await.unwrap();
+    let held = other.locking().acquire(["waited-for"]).await.unwrap();
+    let waits = tokio::spawn(async move { locking.acquire(["waited-for"]).await });
+    alone.until("waits", 1).await;
+    alone.server.kill();
+    // Neither has an end of its own, and nobody is told that it fails.
+    drop(dropped);
+    waits.abort();
+    assert!(waits.await.unwrap_err().is_cancelled());
+    assert_is_without_a_server(&runtime.locking().try_acquire(["a"]).await.unwrap_err());
+    alone.server.start_again();
+    until("something is left", async || alone.count("waits") == 0 && alone.count("locks") == 1)
+        .await;
+    held.release().await.unwrap();
+    other.locking().try_acquire(["dropped", "waited-for"]).await.unwrap().release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runtime_starts_without_a_server_and_serves_once_it_is_there() {
     let mut alone = Alone::start();
     alone.server.kill();

@@ -9,7 +9,7 @@ use stheno::config::{
     StoreLabel,
 };
 use stheno::{Error, ErrorKind, Lease, Locking, Runtime};
-use stheno_test_support::{RedisServer, guest, until};
+use stheno_test_support::{RedisClient as Client, RedisServer, guest, until};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{LOCKING_REDIS, TTL, assert_kind, local};
@@ -70,6 +70,10 @@ async fn waits(locking: &Locking, key: &'static str) -> JoinHandle<Result<Lease,
 
 async fn waiting(locking: &Locking, key: &str) -> u64 {
     locking.inspect([key]).await.unwrap().remove(0).map_or(0, |lock| lock.waiting)
+}
+
+fn number(client: &mut Client, command: &[&str]) -> i64 {
+    client.text(command).parse().unwrap()
 }
 
 async fn works(locking: &Locking) -> bool {
@@ -163,29 +167,69 @@ async fn who_waits_in_another_runtime_is_woken_and_does_not_look_again_and_again
     drop(turn.await.unwrap().unwrap());
 }
 
+/// The script that `locking-redis` gives to the server, called as it calls it.
+fn operation(client: &mut Client, words: &[&str]) -> Vec<Option<Vec<u8>>> {
+    let names = "fence held leases owners ends watched queue tickets seen news";
+    let names: Vec<_> = names.split(' ').map(|name| format!("locks:{name}")).collect();
+    let script = stheno_builtins::scripts("locking-redis")[0];
+    let mut call = vec!["EVAL", script, "10"];
+    call.extend(names.iter().map(String::as_str));
+    call.extend(words);
+    client.call(&call)
+}
+
+/// Which of these words are in an answer, in its order.
+fn words<'w>(answer: &[Option<Vec<u8>>], known: &[&'w str]) -> Vec<&'w str> {
+    let said = answer.iter().flatten();
+    said.filter_map(|said| known.iter().copied().find(|it| it.as_bytes() == said)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hand_over_between_instances_that_know_each_other_makes_no_news() {
+async fn a_hand_over_is_told_in_the_answer_where_the_instance_is_known_and_in_the_news_else() {
     let server = RedisServer::start();
-    let runtime = start(grant(&server, "shop:locks:")).await;
-    let locking = runtime.locking();
-    let hand_over = async || {
-        let held = locking.acquire(["a"]).await.unwrap();
-        let turn = waits(locking, "a").await;
-        held.release().await.unwrap();
-        turn.await.unwrap().unwrap().release().await.unwrap();
+    let mut client = server.client();
+    let said = ["granted", "queued", "0000000000000002.1"];
+    let mut acquire = |here: &str, id: &str| {
+        let asked = ["exchange", "1", here, "0", "9", "1", id, "", "", "1", "1", "a"];
+        words(&operation(&mut client, &asked), &said)
     };
-    // Which instance serves which call is chance, and each has to be asked after a ticket
-    // of the other one first; until then the news tell it.
-    let mut monitor = server.client();
-    monitor.monitor();
-    for _ in 0..60 {
-        hand_over().await;
+    let (one, other) = ("0000000000000001", "0000000000000002");
+    for (released_by, news) in [(vec![one], 1), (vec![one, other], 0)] {
+        assert_eq!(acquire(one, &format!("{one}.1")), ["granted"]);
+        assert_eq!(acquire(other, &format!("{other}.1")), ["queued"]);
+        let count = released_by.len().to_string();
+        let mut release = vec!["exchange", count.as_str()];
+        release.extend(released_by);
+        let holder = format!("{one}.1");
+        release.extend(["1", holder.as_str(), "9", "0"]);
+        let mut client = server.client();
+        let before = number(&mut client, &["XLEN", "locks:news"]);
+        let told = words(&operation(&mut client, &release), &said);
+        assert_eq!(told.len() as i64, 1 - news, "{told:?}");
+        assert_eq!(number(&mut client, &["XLEN", "locks:news"]) - before, news);
+        let next = format!("{other}.1");
+        operation(&mut client, &["exchange", "0", "1", next.as_str(), "9", "0"]);
+        assert_eq!(number(&mut client, &["EXISTS", "locks:held"]), 0);
     }
-    server.client().text(&["ECHO", "the-end"]);
-    let seen = monitor.seen("the-end");
-    let with = |word: &str| seen.iter().filter(|line| line.contains(word)).count();
-    assert_eq!(with(r#"" "release" ""#), 120);
-    assert!(with("XADD") < 60, "not one of 60 was told without news");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_after_it_was_given_up_is_granted_nothing() {
+    let server = RedisServer::start();
+    let mut client = server.client();
+    let mut ask = |id| {
+        let asked = ["exchange", "0", "0", "9", "1", id, "", "", "", "1", "a"];
+        words(&operation(&mut client, &asked), &["granted", "late"])
+    };
+    operation(&mut server.client(), &["abandon", "0", "2", "given-up", "other"]);
+    assert_eq!(ask("given-up"), ["late"]);
+    assert_eq!(number(&mut server.client(), &["EXISTS", "locks:held"]), 0);
+    assert_eq!(ask("another"), ["granted"]);
+    // What was granted is ended, and needs no note of it.
+    operation(&mut server.client(), &["abandon", "0", "1", "another"]);
+    let seen = server.client().call(&["ZRANGE", "locks:seen", "0", "-1"]);
+    assert_eq!(words(&seen, &["!given-up", "!other", "!another"]), ["!given-up", "!other"]);
+    assert_eq!(ask("a-third"), ["granted"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,7 +377,7 @@ async fn without_a_server_every_call_is_an_error_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_whose_answer_is_lost_is_given_up() {
+async fn grants_whose_answers_are_lost_are_given_up_though_nobody_asks_for_more() {
     let server = RedisServer::start();
     let mut grant = grant(&server, "shop:locks:");
     grant.timeout = RedisTimeout::new(TIMEOUT).unwrap();
@@ -341,16 +385,56 @@ async fn a_grant_whose_answer_is_lost_is_given_up() {
     let locking = runtime.locking();
     assert!(works(locking).await);
     server.hang();
-    // It is sent, and done once the server goes on.
+    // They are sent, by several instances, and done once the server goes on.
+    let lost: Vec<_> = ["a", "b", "c", "d"]
+        .map(|key| {
+            let locking = locking.clone();
+            tokio::spawn(async move { locking.try_acquire([key]).await.map(Lease::keep) })
+        })
+        .into();
+    let mut sent = 0;
+    for lost in lost {
+        let kind = lost.await.unwrap().unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Unavailable), "{kind:?}");
+        sent += u32::from(kind == ErrorKind::Timeout);
+    }
+    assert!(sent > 0, "nothing was sent");
+    server.go_on();
+    // The runtime is not called any more.
+    let mut client = server.client();
+    let mut granted = false;
+    until("what was granted is nobody's, for ever", async || {
+        granted |= number(&mut client, &["EXISTS", "shop:locks:fence"]) == 1;
+        number(&mut client, &["EXISTS", "shop:locks:held"]) == 0 && granted
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_let_go_while_the_server_is_away_is_free_when_it_is_back() {
+    let server = RedisServer::start();
+    let mut grant = grant(&server, "shop:locks:");
+    grant.timeout = RedisTimeout::new(TIMEOUT).unwrap();
+    let (runtime, other) = tokio::join!(start(grant.clone()), start(grant));
+    let (locking, others) = (runtime.locking(), other.locking());
+    let dropped = locking.acquire(["dropped"]).await.unwrap();
+    let held = others.acquire(["waited-for"]).await.unwrap();
+    let turn = waits(locking, "waited-for").await;
+    server.hang();
+    // Neither has an end of its own, and nobody is told that it fails.
+    drop(dropped);
+    turn.abort();
+    assert!(turn.await.unwrap_err().is_cancelled());
     let kind = locking.try_acquire(["a"]).await.unwrap_err().kind();
     assert!(matches!(kind, ErrorKind::Timeout | ErrorKind::Unavailable), "{kind:?}");
     server.go_on();
-    works_again(locking).await;
-    let begun = Instant::now();
-    while locking.inspect(["a"]).await.unwrap()[0].is_some() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it is nobody's, for ever");
-        assert!(works(locking).await);
-    }
+    works_again(others).await;
+    until("something is left", async || {
+        waiting(others, "waited-for").await == 0
+            && others.inspect(["dropped"]).await.unwrap()[0].is_none()
+    })
+    .await;
+    held.release().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -424,6 +508,11 @@ async fn keys_that_look_like_each_others_places_are_told_apart() {
         }
         assert_eq!(waiting(locking, key).await, 1, "{key:?}");
     }
+    // Whatever is locked, the server has the ten keys of the table and no others.
+    let names = "fence held leases owners ends watched queue tickets seen news";
+    let table: Vec<_> = names.split(' ').map(|name| format!("shop:locks:{name}")).collect();
+    let there = server.client().keys();
+    assert!(there.len() > 5 && there.iter().all(|key| table.contains(key)), "{there:?}");
     for (at, (lease, turn)) in leases.into_iter().zip(turns).enumerate() {
         lease.release().await.unwrap();
         let lease = turn.await.unwrap().unwrap();
@@ -451,15 +540,32 @@ async fn who_waits_beyond_the_most_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_full_refuses_whole_calls_and_loses_nothing() {
+async fn a_server_that_is_full_leases_nothing_and_still_takes_back() {
     let server = RedisServer::start();
     let runtime = start(grant(&server, "shop:locks:")).await;
     let locking = runtime.locking();
     let mut held = locking.acquire(["a"]).ttl(TTL).await.unwrap();
+    let let_go = locking.acquire(["d"]).await.unwrap();
     let mut client = server.client();
     assert_eq!(client.text(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
     assert_kind(locking.try_acquire(["b", "c"]).await, ErrorKind::Unavailable);
-    assert_kind(held.extend(TTL).await, ErrorKind::Unavailable);
+    // What takes no room is served.
+    held.extend(TTL).await.unwrap();
+    let_go.release().await.unwrap();
+    assert_eq!(locking.held(None, None, 10).await.unwrap().items.len(), 1);
+    // Also where both are in one call.
+    let mut both = JoinSet::new();
+    for at in 0..32 {
+        let locking = locking.clone();
+        both.spawn(async move {
+            if at % 2 == 0 {
+                assert_kind(locking.try_acquire([format!("b{at}")]).await, ErrorKind::Unavailable);
+            } else {
+                assert!(!locking.release(&format!("{at}")).await.unwrap());
+            }
+        });
+    }
+    both.join_all().await;
     assert_eq!(client.text(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
     works_again(locking).await;
     assert_eq!(locking.held(None, None, 10).await.unwrap().items.len(), 1);
@@ -475,10 +581,14 @@ async fn from_a_file_its_script_has_to_be_granted_and_the_refusal_names_it() {
     let build = async |provider| {
         Runtime::builder().config(local()).provider(ModuleName::Locking, provider).build().await
     };
-    let refused = build(from_file.clone()).await.err().unwrap().to_string();
-    let digest = refused.split("scripts = [\"").nth(1).and_then(|rest| rest.split('"').next());
+    // One refusal for each: what wants room on the server, and what takes none.
     let mut grant = grant;
-    grant.scripts.insert(stheno::config::ScriptDigest::new(digest.unwrap()).unwrap());
-    from_file.grants.add_redis(StoreLabel::new("default").unwrap(), grant);
+    for _ in 0..2 {
+        let refused = build(from_file.clone()).await.err().unwrap().to_string();
+        let digest = refused.split("scripts = [\"").nth(1).and_then(|rest| rest.split('"').next());
+        let digest = stheno::config::ScriptDigest::new(digest.unwrap()).unwrap();
+        assert!(grant.scripts.insert(digest), "{refused}");
+        grant_to(&mut from_file, grant.clone());
+    }
     assert!(works(build(from_file).await.unwrap().locking()).await);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn release(table: &mut Table, grant: &Grant, now: u64) -> (Vec<String>, Vec<String>) {
-    let released = table.release(vec![grant.token.clone()], now);
+    let released = table.exchange(vec![grant.token.clone()], Vec::new(), now);
     (released.lost, released.woken)
 }
 
@@ -102,18 +102,27 @@ fn who_waits_for_all_is_not_passed_by_who_wants_one() {
     assert_eq!(release(&mut table, &both, 0).1, [late]);
 }
 
-#[test]
-fn time_that_passes_in_another_call_wakes_in_the_next_poll() {
+/// Somebody waits for `a`, which is leased up to 10.
+fn waited_for_until_10() -> (Table, String) {
     let mut table = table();
     granted(ask(&mut table, request(&["a"], None, Some(10), false), 0));
-    let waits = match ask(&mut table, request(&["a"], None, None, true), 4) {
+    match ask(&mut table, request(&["a"], None, None, true), 4) {
         Answer::Queued(queued) => {
             assert_eq!(queued.next_due_ms, Some(6));
-            queued.ticket
+            (table, queued.ticket)
         }
         other => panic!("{other:?}"),
-    };
-    granted(ask(&mut table, request(&["b"], None, None, false), 10));
+    }
+}
+
+#[test]
+fn time_that_passes_in_another_call_wakes_with_its_answer_or_in_the_next_poll() {
+    let (mut table, waits) = waited_for_until_10();
+    let other = vec![request(&["b"], None, None, false)];
+    assert_eq!(table.exchange(Vec::new(), other, 10).woken, [waits]);
+    // What an extension is answered has no place for it.
+    let (mut table, waits) = waited_for_until_10();
+    assert_eq!(table.extend(Vec::new(), 10), [""; 0]);
     let polled = table.poll(Vec::new(), 10);
     assert_eq!((polled.woken, polled.next_due_ms), (vec![waits], None));
 }

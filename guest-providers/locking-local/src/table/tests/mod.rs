@@ -23,7 +23,7 @@ fn request(keys: &[&str], owner: Option<&str>, ttl_ms: Option<u64>, wait: bool) 
 }
 
 fn ask(table: &mut Table, request: Request, now: u64) -> Answer {
-    let mut answers = table.acquire(vec![request], now);
+    let mut answers = table.exchange(Vec::new(), vec![request], now).answers;
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }

@@ -187,7 +187,7 @@ impl History {
                 let whole = found.is_some_and(|at| !self.model.leases[at].broken);
                 found.map(|at| self.model.leases.remove(at));
                 self.model.settle();
-                let lost = table.release(vec![token.clone()], now).lost;
+                let lost = table.exchange(vec![token.clone()], Vec::new(), now).lost;
                 assert_eq!(lost, if whole { vec![] } else { vec![token] });
             }
             Op::Extend(at, ttl_ms) if !self.tokens.is_empty() => {
@@ -307,7 +307,7 @@ proptest! {
         let now = history.model.now;
         table.abandon(&history.tickets, now);
         let tokens = history.tokens.iter().map(|(token, _)| token.clone()).collect();
-        table.release(tokens, now);
+        table.exchange(tokens, Vec::new(), now);
         // What was never polled nor released expires, or its owner lets it go.
         for owner in OWNERS {
             table.release_all(owner, now);

@@ -9,7 +9,7 @@ mod table;
 use faulty_support::split;
 use serde::Deserialize;
 use stheno_sdk::locking::{
-    Answer, Extension, Freed, Lock, LockPage, Locking, Polled, Released, Request,
+    Answer, Exchanged, Extension, Freed, Lock, LockPage, Locking, Polled, Request,
 };
 use stheno_sdk::{Description, Instances, Lifecycle, Result, clock};
 
@@ -77,20 +77,23 @@ impl Faulty {
 }
 
 impl Locking for Faulty {
-    fn acquire(&mut self, mut requests: Vec<Request>) -> Result<Vec<Answer>> {
+    fn exchange(&mut self, tokens: Vec<String>, mut requests: Vec<Request>) -> Result<Exchanged> {
         let now = clock::monotonic_ms();
         for request in &mut requests {
             self.spoil(request, now);
         }
-        let mut answers = self.table.acquire(requests, now);
+        let mut exchanged = self.table.exchange(tokens, requests, now);
+        if self.fault == Fault::HidesLoss {
+            exchanged.lost.clear();
+        }
         if self.fault == Fault::FencesStand {
-            for answer in &mut answers {
+            for answer in &mut exchanged.answers {
                 if let Answer::Granted(grant) = answer {
                     grant.fence = 1;
                 }
             }
         }
-        Ok(answers)
+        Ok(exchanged)
     }
 
     fn poll(&mut self, tickets: Vec<String>, _: u64) -> Result<Polled> {
@@ -103,14 +106,6 @@ impl Locking for Faulty {
 
     fn extend(&mut self, extensions: Vec<Extension>) -> Result<Vec<String>> {
         Ok(self.table.extend(extensions, clock::monotonic_ms()))
-    }
-
-    fn release(&mut self, tokens: Vec<String>) -> Result<Released> {
-        let mut released = self.table.release(tokens, clock::monotonic_ms());
-        if self.fault == Fault::HidesLoss {
-            released.lost.clear();
-        }
-        Ok(released)
     }
 
     fn release_keys(&mut self, keys: Vec<String>, owner: Option<String>) -> Result<Freed> {
