@@ -221,6 +221,9 @@ end
 -- the queue may ask for itself.
 function T.state(key, owner, asks)
   local id = T.holder_of(key)
+  if not id and T.waiting == 0 then
+    return 'free'
+  end
   local lease = id and T.lease_of(id)
   if lease and T.is_over(lease) then
     T.finish(id)
@@ -260,9 +263,11 @@ function T.pass_on(changed)
         T.woken[#T.woken + 1] = id
         call('ZADD', SEEN, T.whole(now + SILENCE), id)
       end
-      for _, key in ipairs(ticket.keys) do
+      if ticket.owner ~= '' then
         -- The next in line may be the same owner, who need not wait.
-        changed[#changed + 1] = key
+        for _, key in ipairs(ticket.keys) do
+          changed[#changed + 1] = key
+        end
       end
       T.watch(id, lease)
     end
@@ -392,10 +397,12 @@ function operations.exchange()
   local most_waiting = T.next_number()
   local requests, names, all = {}, {}, {}
   for n = 1, T.next_number() do
-    local request = { T.next_argument(), T.next_argument(), T.next_number() or false, T.next_argument() }
-    request[5] = T.next_list()
-    requests[n], names[n] = request, request[1]
-    for _, key in ipairs(request[5]) do
+    local at = T.at
+    local id, owner, ttl = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]) or false
+    T.at = at + 4
+    local keys = T.next_list()
+    requests[n], names[n] = { id, owner, ttl, ARGV[at + 4] == '1', keys }, id
+    for _, key in ipairs(keys) do
       all[#all + 1] = key
     end
   end
@@ -413,17 +420,18 @@ function operations.exchange()
   for _, id in ipairs(lost) do
     T.answer(id)
   end
-  local late = T.given_up(names)
+  local late, queued = T.given_up(names), false
   for _, request in ipairs(requests) do
     local id, owner, ttl, may_wait, keys = unpack(request)
     local became, detail = 'late', ''
     if not late[id] then
-      became, detail = T.acquire(id, owner, ttl, may_wait == '1', keys, most_waiting)
+      became, detail = T.acquire(id, owner, ttl, may_wait, keys, most_waiting)
     end
     T.answer(became)
     T.answer(detail)
+    queued = queued or became == 'queued'
   end
-  T.answer(T.next_due())
+  T.answer(queued and T.next_due() or '')
 end
 
 function operations.extend()
@@ -583,7 +591,7 @@ function T.write_all()
   end
   T.write('HSET', 'HDEL', HELD, puts, removes)
   puts, removes = {}, {}
-  local ends, endless = {}, {}
+  local ends, endless, last, text = {}, {}
   for id, lease in pairs(T.new_leases) do
     if lease then
       puts[#puts + 1] = id
@@ -593,7 +601,11 @@ function T.write_all()
       removes[#removes + 1] = id
     end
     if lease and lease.ends then
-      ends[#ends + 1] = T.whole(lease.ends)
+      -- Mostly they all end in the same moment.
+      if lease.ends ~= last then
+        last, text = lease.ends, T.whole(lease.ends)
+      end
+      ends[#ends + 1] = text
       ends[#ends + 1] = id
     else
       endless[#endless + 1] = id

@@ -127,7 +127,9 @@ impl<M: Module> Pool<M> {
                 match instance.call(&pool.blueprint, &call).await {
                     Ok(answer) => {
                         result = result.and(answer);
-                        pool.idle().insert(0, instance);
+                        if !instance.is_worn(&pool.blueprint.limits) {
+                            pool.idle().insert(0, instance);
+                        }
                     }
                     Err(dead) => result = result.and(Err(dead.0)),
                 }

@@ -24,7 +24,8 @@ const BATCH_REQUESTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// The most batches under way where many instances serve: the next is written while the
 /// server has one. With more they only get smaller, and cost the server more for each
-/// request.
+/// request: with 2, 3 and 4 `locking-redis` does 65,000, 57,000 and 45,000 pairs a second
+/// for 64 callers (`stheno-bench locking-redis`, on two processors).
 const SIDE_BY_SIDE: usize = 2;
 
 pub(super) struct Calls {
