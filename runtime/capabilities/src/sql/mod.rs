@@ -12,7 +12,8 @@
 //!
 //! # Parts
 //!
-//! - [`tokens`], [`words`], [`admit`]: from a text to a statement that may be sent.
+//! - [`tokens`], [`words`], [`admit`], [`making`]: from a text to a statement that may
+//!   be sent.
 //! - [`values`]: parameters and rows; [`refusal`]: errors of the server.
 //! - [`bindings`]: what was granted; quotas, deadline.
 //! - [`run`]: statements on a connection; [`transaction`], [`migrations`].
@@ -27,6 +28,7 @@ mod explain;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod link;
+mod making;
 mod meter;
 mod migrations;
 mod refusal;

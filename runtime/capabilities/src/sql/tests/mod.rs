@@ -1,5 +1,6 @@
 //! Bindings against a real server.
 
+mod attacks;
 mod failures;
 mod parser;
 mod schemas;
