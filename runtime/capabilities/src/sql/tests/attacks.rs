@@ -1,11 +1,13 @@
 //! What once left the schema, the session or the memory of the host, and its like.
 
-use stheno_config::SqlConnections;
+use std::sync::Arc;
+
+use stheno_config::{ByteSize, SqlByteRate, SqlConnections};
 use stheno_contracts::Error;
 use stheno_contracts::sql::{Migration, Value};
 
 use super::super::admit::{May, admit};
-use super::{ask, ask_with, bound, migrated, own, server};
+use super::{ask, ask_with, bound, migrated, own, plain, server};
 
 fn migration(name: &str, statements: &[&str]) -> Vec<Migration> {
     let statements = statements.iter().map(|&it| it.to_owned()).collect();
@@ -88,6 +90,113 @@ async fn what_makes_a_schema_in_earnest_is_made() {
     migrated(&binding, &statements).await;
     assert_eq!(ask(&binding, "INSERT INTO t (name) VALUES ('A')").await, "");
     assert_eq!(ask(&binding, "SELECT id, low FROM t").await, "Value::Int(5) Value::Text(\"a\")");
+}
+
+#[tokio::test]
+async fn a_migration_that_changes_the_session_is_undone() {
+    let mut one = own("changed_by_migrations");
+    one.connections = SqlConnections::new(1).unwrap();
+    // As nobody should: a function of the schema, under a listed name.
+    server().make(
+        "CREATE FUNCTION changed_by_migrations.lower(name text, value text, own boolean) \
+         RETURNS text LANGUAGE sql AS 'SELECT set_config($1, $2, $3)'",
+    );
+    let binding = bound(one);
+    migrated(&binding, &["CREATE TABLE t (a text)"]).await;
+    for (setting, value) in [
+        ("standard_conforming_strings", "off"),
+        ("search_path", "public"),
+        ("client_encoding", "SQL_ASCII"),
+        ("backslash_quote", "on"),
+        ("statement_timeout", "0"),
+        ("row_security", "off"),
+    ] {
+        for own in [true, false] {
+            let change = format!("INSERT INTO t SELECT lower('{setting}', '{value}', {own})");
+            let changed = binding.migrate(migration("attack", &[&change])).await;
+            assert_eq!(changed.unwrap_err().kind(), "internal", "{change}");
+            let text = "SELECT count(*), '\\' FROM t";
+            assert_eq!(ask(&binding, text).await, "Value::Int(0) Value::Text(\"\\\\\")");
+        }
+    }
+}
+
+#[tokio::test]
+async fn types_within_types_cost_the_host_nothing() {
+    const DEPTH: usize = 2_500;
+    let binding = bound(own("types_within_types"));
+    let mut statements = vec!["CREATE TABLE n0 (a int)".to_owned()];
+    statements.extend((1..=DEPTH).map(|at| format!("CREATE TABLE n{at} (a n{})", at - 1)));
+    for (at, batch) in statements.chunks(500).enumerate() {
+        let name = format!("batch-{at}");
+        binding.migrate(vec![Migration { name, statements: batch.to_vec() }]).await.unwrap();
+    }
+    for text in [
+        format!("SELECT t FROM n{DEPTH} AS t"),
+        format!("SELECT NULL::n{DEPTH}"),
+        format!("SELECT ARRAY[NULL::n{DEPTH}]"),
+        format!("INSERT INTO n{DEPTH} (a) VALUES (NULL) RETURNING a"),
+        format!("SELECT t.a FROM n{DEPTH} AS t"),
+    ] {
+        let answer = ask(&binding, &text).await;
+        assert!(
+            answer.starts_with("invalid-argument: ") && answer.contains("which no value is for"),
+            "{text}: {answer}"
+        );
+        assert!(binding.execute(plain(&text)).await.unwrap() <= 1, "{text}");
+    }
+    for (ty, value) in [
+        (format!("n{DEPTH}"), Value::Null),
+        (format!("n{DEPTH}[]"), Value::Null),
+        (format!("n{DEPTH}"), Value::Text("()".into())),
+    ] {
+        let text = format!("SELECT $1::{ty} IS NULL");
+        assert_eq!(ask_with(&binding, &text, vec![value]).await, "Value::Boolean(true)", "{text}");
+    }
+    let text = format!("SELECT $1::n{DEPTH} IS NULL");
+    let answer = ask_with(&binding, &text, vec![Value::Int(1)]).await;
+    assert!(answer.contains("$1 is int, and the statement takes n2500 there"), "{answer}");
+    // The connection is the one that it was.
+    assert_eq!(ask(&binding, "SELECT 1").await, "Value::Int(1)");
+}
+
+#[tokio::test]
+async fn types_that_others_made_have_their_values() {
+    let grant = own("types_of_others");
+    server().make(
+        "SET search_path = types_of_others; CREATE TYPE mood AS ENUM ('good', 'bad'); \
+         CREATE DOMAIN inner_count AS bigint; CREATE DOMAIN count AS inner_count CHECK (value > 0); \
+         CREATE DOMAIN words AS text[]; CREATE DOMAIN word AS text; \
+         CREATE TYPE pair AS (a int, b mood)",
+    );
+    let binding = bound(grant);
+    let texts = || Value::Texts(vec![Some("good".into()), None]);
+    for (text, value, back) in [
+        ("SELECT $1::mood", Value::Text("bad".into()), "Value::Text(\"bad\")"),
+        ("SELECT $1::count", Value::Int(7), "Value::Int(7)"),
+        ("SELECT $1::count", Value::Text("7".into()), "Value::Int(7)"),
+        ("SELECT ($1::count[])::bigint[]", Value::Ints(vec![Some(7)]), "Value::Ints([Some(7)])"),
+        ("SELECT $1::words", texts(), "Value::Texts([Some(\"good\"), None])"),
+        ("SELECT ($1::mood[])::text[]", texts(), "Value::Texts([Some(\"good\"), None])"),
+        ("SELECT ($1::pair)::text", Value::Text("(1,good)".into()), "Value::Text(\"(1,good)\")"),
+    ] {
+        assert_eq!(ask_with(&binding, text, vec![value]).await, back, "{text}");
+    }
+    for (text, value, why) in [
+        ("SELECT $1::mood", Value::Int(1), "$1 is int, and the statement takes mood there"),
+        ("SELECT $1::mood", Value::Text("s3cret".into()), "22P02"),
+        ("SELECT $1::count", Value::Text("s3cret".into()), "22P02"),
+        ("SELECT $1::count", Value::Boolean(true), "$1 is boolean"),
+        ("SELECT $1::mood[]", texts(), "of type _mood, which no value is for"),
+        ("SELECT $1::pair", Value::Null, "of type pair, which no value is for"),
+        ("SELECT $1::word[]", Value::Ints(vec![]), "$1 is ints"),
+    ] {
+        let answer = ask_with(&binding, text, vec![value]).await;
+        assert!(
+            answer.starts_with("invalid-argument: ") && answer.contains(why),
+            "{text}: {answer}"
+        );
+    }
 }
 
 #[test]
@@ -178,4 +287,15 @@ async fn a_zero_byte_costs_no_connection() {
     let answer = ask_with(&binding, "SELECT $1::text", vec![Value::Text("a\0".into())]).await;
     assert!(answer.starts_with("invalid-argument: 22021"), "{answer}");
     assert_eq!((ask(&binding, "SELECT 1").await, begun()), ("Value::Int(1)".into(), before));
+}
+
+#[tokio::test]
+async fn rows_that_nobody_wants_have_their_price() {
+    let mut slow = own("unwanted_rows");
+    slow.bytes_per_second = SqlByteRate::new(ByteSize::kib(64)).unwrap();
+    let binding = bound(slow);
+    let rows = "SELECT repeat('x', 10000) FROM generate_series(1, 100)";
+    assert_eq!(binding.execute(plain(rows)).await.unwrap(), 100);
+    let answer = ask(&Arc::clone(&binding), "SELECT 1").await;
+    assert!(answer.starts_with("unavailable: more than bytes_per_second"), "{answer}");
 }

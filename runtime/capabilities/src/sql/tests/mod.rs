@@ -237,7 +237,14 @@ async fn a_session_that_was_changed_is_thrown_away() {
     let binding = bound(one);
     let session = "SELECT count(*) FROM only_here";
     migrated(&binding, &["CREATE TABLE only_here (n int)"]).await;
-    for change in ["SET search_path = public", "RESET search_path"] {
+    for change in [
+        "SET search_path = public",
+        "RESET search_path",
+        "SET standard_conforming_strings = off",
+        "SET statement_timeout = 0",
+        "SET client_encoding = 'SQL_ASCII'",
+        "SET TimeZone = 'Europe/Rome'",
+    ] {
         let transaction = Transaction::begin(Arc::clone(&binding)).await.unwrap();
         transaction.behind_its_back(change).await;
         let error = transaction.commit().await.unwrap_err();
