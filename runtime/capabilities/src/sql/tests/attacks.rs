@@ -299,3 +299,60 @@ async fn rows_that_nobody_wants_have_their_price() {
     let answer = ask(&Arc::clone(&binding), "SELECT 1").await;
     assert!(answer.starts_with("unavailable: more than bytes_per_second"), "{answer}");
 }
+
+#[tokio::test]
+async fn no_error_shows_the_value_of_a_parameter() {
+    const SECRET: &str = "hunter2-s3cret";
+    let binding = bound(own("shown_values"));
+    migrated(
+        &binding,
+        &[
+            "CREATE TABLE t (n bigint, u uuid, short varchar(3), at timestamptz, j jsonb, \
+             word text PRIMARY KEY CHECK (length(word) > 2 AND word <> 'hunter2-s3cret-checked'))",
+            "CREATE TABLE r (word text NOT NULL REFERENCES t (word))",
+            "INSERT INTO t (word) VALUES ('hunter2-s3cret')",
+        ],
+    )
+    .await;
+    server().make(
+        "CREATE FUNCTION shown_values.told() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'no: %', new.word; END $$; \
+         CREATE TABLE shown_values.strict (word text); \
+         GRANT ALL ON shown_values.strict TO shown_values; \
+         CREATE TRIGGER told BEFORE INSERT ON shown_values.strict \
+         FOR EACH ROW EXECUTE FUNCTION shown_values.told()",
+    );
+    for (text, code) in [
+        ("INSERT INTO t (word, n) VALUES ('new', $1)", "22P02"),
+        ("INSERT INTO t (word, u) VALUES ('new', $1)", "22P02"),
+        ("INSERT INTO t (word, short) VALUES ('new', $1)", "22001"),
+        ("INSERT INTO t (word, at) VALUES ('new', $1)", "22007"),
+        ("SELECT ($1::text)::bigint", "22P02"),
+        ("SELECT (($1::text)::numeric(2, 1))::text", "22P02"),
+        ("SELECT ($1::bit(4))::text", "22P02"),
+        ("SELECT ($1::jsonpath)::text", "42601"),
+        ("SELECT (($1 || ' |')::tsquery)::text", "42601"),
+        ("SELECT jsonb_path_exists('{}', ('$.' || $1 || ' ?')::jsonpath)", "42601"),
+        ("SELECT encode('', $1)", "22023"),
+        ("SELECT now() AT TIME ZONE $1", "22023"),
+        ("SELECT date_trunc($1, now())", "22023"),
+        ("SELECT regexp_match('a', '(' || $1)", "2201B"),
+        ("SELECT to_date($1, 'YYYY')::text", "22007"),
+        ("INSERT INTO t (word) VALUES ($1)", "conflict: 23505"),
+        ("INSERT INTO t (word) VALUES ($1 || '-checked')", "conflict: 23514"),
+        ("INSERT INTO r (word) VALUES ($1 || 'x')", "conflict: 23503"),
+        ("INSERT INTO strict (word) VALUES ($1)", "P0001"),
+    ] {
+        let answer = ask_with(&binding, text, vec![Value::Text(SECRET.into())]).await;
+        assert!(answer.contains(code), "{text}: {answer}");
+        for part in [SECRET, "hunter2", "s3cret"] {
+            assert!(!answer.contains(part), "{text}: {answer}");
+        }
+    }
+    let json = vec![Value::Json(format!("{{\"{SECRET}"))];
+    let answer = ask_with(&binding, "INSERT INTO t (word, j) VALUES ('new', $1)", json).await;
+    assert!(answer.contains("22P02") && !answer.contains("hunter2"), "{answer}");
+    // What is wrong with the statement itself is said.
+    let answer = ask(&binding, "SELECT FROM WHERE nonsense").await;
+    assert!(answer.contains("syntax error at or near \"WHERE\""), "{answer}");
+}

@@ -128,7 +128,11 @@ async fn a_value_of_another_type_is_refused_before_anything_is_done() {
         ("INSERT INTO t (n) VALUES ($1)", vec![Value::Boolean(true)], "$1 is boolean"),
         ("INSERT INTO t (n) VALUES ($1)", vec![Value::Float(1.0)], "$1 is float"),
         ("INSERT INTO t (b) VALUES ($1)", vec![Value::Text("a".into())], "$1 is text"),
-        ("INSERT INTO t (n) VALUES ($1)", vec![Value::Text("x".into())], "invalid input syntax"),
+        (
+            "INSERT INTO t (n) VALUES ($1)",
+            vec![Value::Text("x".into())],
+            "22P02 invalid input syntax: a text does not have the form of its type",
+        ),
         ("INSERT INTO t (n) VALUES (1) RETURNING n::numeric", vec![], "write it as ::text"),
         ("INSERT INTO t (n) VALUES (1) RETURNING '{{1},{2}}'::int[]", vec![], "cannot be read"),
         ("SELECT $1::timestamptz", vec![Value::Timestamp(i64::MAX - 1)], "out of range"),
