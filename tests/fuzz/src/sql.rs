@@ -12,6 +12,7 @@ const NOWHERE: &[&str] = &[
     "information_schema",
     "regclass",
     "_regclass",
+    "regdatabase",
     "aclitem",
 ];
 /// Functions that reach further. A column may have such a name.

@@ -4,10 +4,13 @@
 //! little more, and errs on the side of refusal:
 //!
 //! - the statement begins with a word that is listed;
-//! - a bracket follows only words that are listed, so nothing else is called;
+//! - a bracket follows only words that are listed, so nothing else is called, or the
+//!   name of something with columns, in the few places where one stands;
 //! - some names may stand nowhere;
 //! - a name with a dot is a column of a table, and never stands where a table, a
 //!   type or a function does, so no table of another schema can be named.
+//!
+//! What makes the schema is held to rules of its own ([`super::making`]).
 //!
 //! What stands where is told by the words before it. Words that end a list of
 //! tables here are reserved in PostgreSQL, so they are never names there; behind a dot
@@ -15,6 +18,7 @@
 
 use stheno_contracts::Error;
 
+use super::making::{columns_at, making};
 use super::tokens::{Token, tokens};
 use super::words;
 
@@ -90,36 +94,47 @@ fn begins(tokens: &[Token<'_>], may: May) -> Result<bool, Error> {
 }
 
 fn names(tokens: &[Token<'_>]) -> Result<(), Error> {
-    for token in tokens {
+    for (at, token) in tokens.iter().enumerate() {
         let (name, quoted) = match token {
             Token::Word(name) => (name, false),
             Token::Quoted(name) => (name, true),
             _ => continue,
         };
-        if let Some(why) = words::refused(name, quoted) {
+        if let Some(why) = words::refused(name, quoted, is_type(tokens, at)) {
             return Err(denied(format!("{name:?} {why}")));
         }
     }
     Ok(())
 }
 
+/// Whether the name is that of a type, behind `::`, before a string or in a `CAST`.
+fn is_type(tokens: &[Token<'_>], at: usize) -> bool {
+    let in_cast = || opening(tokens, at).is_some_and(|open| is_before(tokens, open, 1, &["cast"]));
+    before(tokens, at, 1).is_some_and(|token| token.is_sign(':'))
+        || tokens.get(at + 1) == Some(&Token::Text)
+        || is_before(tokens, at, 1, &["as"]) && in_cast()
+}
+
 /// What stands before each bracket.
 fn brackets(tokens: &[Token<'_>], schema: bool) -> Result<(), Error> {
-    let before = |at: usize, back: usize| before(tokens, at, back);
-    let is = |at: usize, back: usize, words: &[&str]| is_before(tokens, at, back, words);
+    let own = if schema { columns_at(tokens) } else { None };
     for (at, token) in tokens.iter().enumerate() {
         if !token.is_sign('(') {
             continue;
         }
-        let Some(caller) = before(at, 1) else { continue };
+        let Some(caller) = before(tokens, at, 1) else { continue };
         let Some(name) = caller.name() else { continue };
-        let dotted = before(at, 2).is_some_and(|token| token.is_sign('.'));
+        // The columns of a table, or of an alias.
+        let columns = match schema {
+            true => own == Some(at) || is_before(tokens, at, 2, &["references"]),
+            false => is_before(tokens, at, 2, &["into", "as"]),
+        };
+        let dotted = before(tokens, at, 2).is_some_and(|token| token.is_sign('.'));
         let listed =
             matches!(caller, Token::Word(_)) && !dotted && words::takes_bracket(name, schema);
-        // The columns of a table, or of an alias.
-        let columns = is(at, 2, &["into", "as"])
-            || schema && is(at, 2, &["table", "exists", "on", "only", "references"]);
-        if !listed && !columns {
+        // Behind a function it names its columns, whatever it is called.
+        let alias = !schema && ends_function(tokens, at - 1) && !words::goes_on(name);
+        if !columns && (!listed || alias) {
             return Err(denied(format!(
                 "{name:?} is not among the functions that are known as harmless; an alias with \
                  columns is written with AS"
@@ -129,34 +144,20 @@ fn brackets(tokens: &[Token<'_>], schema: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a statement that makes the schema must not have.
-fn making(tokens: &[Token<'_>]) -> Result<(), Error> {
-    let pairs = tokens.iter().zip(tokens.iter().skip(1));
-    for (one, next) in pairs {
-        if one.is_sign('.') {
-            return Err(denied("names have no schema before them: there is one"));
-        }
-        if one.is("owner") && next.is("to") || one.is("set") && next.is("schema") {
-            return Err(denied("what is in the schema stays in it and with its role"));
-        }
+/// Whether what stands before may be a function among the tables, so that an alias may
+/// follow, without `AS` and with the types of its columns.
+fn ends_function(tokens: &[Token<'_>], at: usize) -> bool {
+    let Some(end) = at.checked_sub(1) else { return false };
+    if is_before(tokens, at, 1, &["ordinality"]) {
+        return true;
     }
-    for at in (0..tokens.len()).filter(|at| tokens.get(*at).is_some_and(|it| it.is("cascade"))) {
-        let is = |back: usize, words: &[&str]| is_before(tokens, at, back, words);
-        // Of a foreign key. Anywhere else it takes along what depends on it.
-        if !(is(1, &["delete", "update"]) && is(2, &["on"])) {
-            return Err(denied(
-                "CASCADE reaches what depends on it in other schemas; drop each by its name",
-            ));
-        }
-    }
-    let beyond = ["select", "into", "execute", "tablespace"];
-    match beyond.iter().find(|word| tokens.iter().any(|token| token.is(word))) {
-        Some(word) => Err(denied(format!(
-            "{} has no place where a schema is made",
-            word.to_ascii_uppercase()
-        ))),
-        None => Ok(()),
-    }
+    // `DISTINCT ON (expressions)` has the first column behind it.
+    let distinct = || {
+        opening(tokens, end).is_some_and(|open| {
+            is_before(tokens, open, 1, &["on"]) && is_before(tokens, open, 2, &["distinct"])
+        })
+    };
+    tokens.get(end).is_some_and(|token| token.is_sign(')')) && !distinct()
 }
 
 /// One level of brackets.
@@ -214,25 +215,34 @@ fn dots(tokens: &[Token<'_>]) -> Result<(), Error> {
     if outer.is_empty() { Ok(()) } else { Err(invalid("the brackets do not match")) }
 }
 
-/// Whether the bracket stands behind `AS` or `AS name` and holds no statement. What
-/// tells a statement is no column with its type.
+/// Whether the bracket may hold columns with their types: it stands behind `AS`, or
+/// behind an alias, and begins with a name and a name. What tells a statement or a
+/// window has a word there that is neither a column nor a type.
 fn lists_columns(tokens: &[Token<'_>], at: usize) -> bool {
     let as_at = |back| is_before(tokens, at, back, &["as"]);
+    let alias = at > 0 && ends_function(tokens, at - 1) && is_before(tokens, at, 1, words::ALIASES);
+    let named = |after: usize| tokens.get(at + after).is_some_and(|it| it.name().is_some());
+    if !(as_at(1) || as_at(2) || alias) || !(named(1) && named(2)) {
+        return false;
+    }
     let word = |after: usize| match tokens.get(at + after) {
         Some(Token::Word(word)) => word.as_str(),
-        Some(Token::Sign('(')) => "(",
         _ => "",
     };
-    let statement = match (word(1), word(2)) {
-        ("select" | "with" | "table" | "(", _) => true,
-        ("insert", "into") | ("delete", "from") | ("values", "(") => true,
+    let otherwise = match (word(1), word(2)) {
+        ("select" | "with" | "table" | "where" | "order", _) | (_, "order") => true,
+        ("insert", "into") | ("delete", "from") => true,
         ("update", _) => ["set", "as"].contains(&word(3)),
-        // A window.
-        ("order", "by") => true,
-        ("partition", "by") => !["", "(", "collate"].contains(&word(3)),
+        ("partition", "by") => match tokens.get(at + 3) {
+            // It is a column of the type `by`.
+            None | Some(Token::Sign('.' | '[' | ',' | ')')) => false,
+            // It may be one, with what limits it; there is no such type.
+            Some(Token::Sign('(')) => alias,
+            Some(next) => !(next.is("array") || next.is("collate")),
+        },
         _ => false,
     };
-    (as_at(1) || as_at(2)) && !statement
+    !otherwise
 }
 
 fn keyword(tokens: &[Token<'_>], at: usize, word: &str, level: &mut Level) -> Result<(), Error> {
@@ -301,8 +311,22 @@ fn before<'t, 's>(tokens: &'t [Token<'s>], at: usize, back: usize) -> Option<&'t
     at.checked_sub(back).and_then(|at| tokens.get(at))
 }
 
+/// The bracket that is still open before `at`, or that the one at `at` closes.
+pub(super) fn opening(tokens: &[Token<'_>], at: usize) -> Option<usize> {
+    let mut within = 0_usize;
+    for back in (0..at).rev() {
+        match tokens.get(back) {
+            Some(Token::Sign(')' | ']')) => within += 1,
+            Some(Token::Sign('(' | '[')) if within == 0 => return Some(back),
+            Some(Token::Sign('(' | '[')) => within -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Whether that is one of these keywords.
-fn is_before(tokens: &[Token<'_>], at: usize, back: usize, words: &[&str]) -> bool {
+pub(super) fn is_before(tokens: &[Token<'_>], at: usize, back: usize, words: &[&str]) -> bool {
     before(tokens, at, back).is_some_and(|token| words.iter().any(|word| token.is(word)))
 }
 
@@ -314,7 +338,7 @@ fn follows(tokens: &[Token<'_>], at: usize, sign: char) -> bool {
     tokens.get(at + 1).is_some_and(|token| token.is_sign(sign))
 }
 
-fn denied(text: impl Into<String>) -> Error {
+pub(super) fn denied(text: impl Into<String>) -> Error {
     Error::Denied(text.into())
 }
 

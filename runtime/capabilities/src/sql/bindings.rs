@@ -185,12 +185,14 @@ impl Binding {
         Room {
             rows: self.grant.max_rows.get() as usize,
             bytes: self.grant.max_bytes.get().as_usize(),
+            passed: 0,
         }
     }
 
     /// Counts what came back.
     pub(super) fn charge(&self, left: &Room) {
-        self.bytes.charge(self.grant.max_bytes.get().as_usize().saturating_sub(left.bytes));
+        let taken = self.grant.max_bytes.get().as_usize().saturating_sub(left.bytes);
+        self.bytes.charge(taken.saturating_add(left.passed));
     }
 
     /// The right to hold a transaction.

@@ -2,7 +2,8 @@
 //!
 //! Each call has a connection for itself while it lasts; there are a few, and who
 //! finds none free waits. A new one is set up as the grant says, before anyone uses
-//! it, and looked at again later: the role and the schema must be what they were. A
+//! it, and looked at again later: the role, the schema and all else that was set must be
+//! what they were. A
 //! connection that failed, or that somebody left in the middle, is thrown away, and
 //! the server is told to stop what it does there.
 
@@ -21,9 +22,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 use tokio_rustls::TlsConnector;
 
+use super::described::{self, Described, Told};
 use super::meter::Meter;
 use super::refusal::{Failed, refusal};
 use super::role;
@@ -50,6 +53,13 @@ trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
+/// A statement that the server keeps, with the types that it has there.
+pub(super) struct Prepared {
+    pub(super) statement: Statement,
+    pub(super) parameters: Vec<Type>,
+    pub(super) columns: Vec<Type>,
+}
+
 /// One open connection.
 pub(super) struct Live {
     pub(super) client: Client,
@@ -57,9 +67,11 @@ pub(super) struct Live {
     /// Why it ended.
     ended: Arc<OnceLock<String>>,
     /// What the server keeps, by its text.
-    statements: HashMap<String, Statement>,
+    statements: HashMap<String, Arc<Prepared>>,
+    /// The types of the one that it described last.
+    told: Told,
     /// The session as it was set up, and when that was last seen.
-    session: (String, String),
+    session: String,
     looked: Instant,
 }
 
@@ -90,34 +102,46 @@ impl Live {
     }
 
     /// The statement as the server keeps it.
-    pub(super) async fn prepared(&mut self, text: &str) -> Result<Statement, Failed> {
-        if let Some(statement) = self.statements.get(text) {
-            return Ok(statement.clone());
+    pub(super) async fn prepared(&mut self, text: &str) -> Result<Arc<Prepared>, Failed> {
+        if let Some(prepared) = self.statements.get(text) {
+            return Ok(Arc::clone(prepared));
         }
         let prepared = self.client.prepare(text).await;
         let statement = prepared.map_err(|error| self.failed(&error))?;
+        let types = described::types(&self.client, &self.told.take()).await;
+        let (parameters, columns) = types.map_err(|error| self.failed(&error))?;
         if self.statements.len() >= KEPT_STATEMENTS {
             self.statements.clear();
         }
-        self.statements.insert(text.to_owned(), statement.clone());
-        Ok(statement)
+        let prepared = Arc::new(Prepared { statement, parameters, columns });
+        self.statements.insert(text.to_owned(), Arc::clone(&prepared));
+        Ok(prepared)
     }
 
-    /// Sees to it that the role and the schema are what they were.
-    pub(super) async fn look(&mut self) -> Result<(), Failed> {
-        const TEXT: &str = "SELECT current_user::text, pg_catalog.current_setting('search_path')";
-        let statement = self.prepared(TEXT).await?;
-        let row = self.client.query_one(&statement, &[]).await;
+    /// The session as it is now: see [`role::SESSION`].
+    pub(super) async fn session(&mut self) -> Result<String, Failed> {
+        let prepared = self.prepared(role::SESSION).await?;
+        let row = self.client.query_one(&prepared.statement, &[]).await;
         let row = row.map_err(|error| self.failed(&error))?;
-        let text = |at| row.try_get::<_, String>(at).unwrap_or_default();
-        if (text(0), text(1)) != self.session {
-            return Err(Failed::Broken(Error::Internal(
-                "somebody changed the role or the schema of a connection; it is thrown away".into(),
-            )));
+        Ok(row.try_get(0).unwrap_or_default())
+    }
+
+    /// Sees to it that the session is what it was set up as.
+    pub(super) async fn look(&mut self) -> Result<(), Failed> {
+        if self.session().await? != self.session {
+            return Err(changed());
         }
         self.looked = Instant::now();
         Ok(())
     }
+}
+
+/// The session is not what it was.
+pub(super) fn changed() -> Failed {
+    Failed::Broken(Error::Internal(
+        "somebody changed the role, the schema or a setting of a connection; it is thrown away"
+            .into(),
+    ))
 }
 
 impl Drop for Live {
@@ -353,8 +377,10 @@ impl Link {
 
     async fn set_up(&self, wire: Box<dyn Wire>) -> Result<Live, Error> {
         let meter = Meter::new(self.grant.max_bytes.get().as_u64());
+        let told = Told::default();
         let metered = Metered::new(wire, meter, Arc::default());
-        let connected = self.config.connect_raw(metered, NoTls).await;
+        let described = Described::new(metered, told.clone());
+        let connected = self.config.connect_raw(described, NoTls).await;
         let (client, mut connection) = connected.map_err(|error| self.cannot(&error))?;
         let ended = Arc::new(OnceLock::new());
         let driver = tokio::spawn({
@@ -372,7 +398,8 @@ impl Link {
             driver,
             ended,
             statements: HashMap::new(),
-            session: Default::default(),
+            told,
+            session: String::new(),
             looked: Instant::now(),
         };
         let made = live.client.batch_execute(&role::session(&self.grant)).await;
@@ -381,24 +408,24 @@ impl Link {
         let seen = seen.map_err(|error| self.cannot(&error))?;
         let text = |at| seen.try_get::<_, Option<String>>(at).ok().flatten().unwrap_or_default();
         let schema = self.grant.schema.as_str();
-        if text(2) != schema {
+        if text(1) != schema {
             return Err(Error::Unavailable(format!(
                 "{} has no schema {schema:?}, or the role may not use it; `stheno acl` prints \
                  what makes them",
                 self.shown
             )));
         }
-        if !text(3).is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+        if !text(2).is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 provider = self.provider,
                 database = self.shown,
                 role = text(0),
-                may = text(3),
+                may = text(2),
                 "the role of an SQL binding may do more than its schema needs; `stheno acl` \
                  prints what makes one that may not"
             );
         }
-        live.session = (text(0), text(1));
+        live.session = live.session().await?;
         Ok(live)
     }
 

@@ -8,7 +8,7 @@ use stheno_contracts::Error;
 use stheno_contracts::sql::Migration;
 
 use super::admit::{May, admit};
-use super::link::Live;
+use super::link::{Live, changed};
 use super::refusal::Failed;
 
 /// How long all of them may take, waiting for others included.
@@ -102,7 +102,44 @@ pub(super) async fn apply(live: &mut Live, Admitted(migrations): &Admitted) -> R
     applied
 }
 
-async fn within_transaction(live: &Live, migrations: &[Migration]) -> Result<u32, Failed> {
+async fn within_transaction(live: &mut Live, migrations: &[Migration]) -> Result<u32, Failed> {
+    let session = live.session().await?;
+    let mut seen = seen(live).await?;
+    let mut applied = 0;
+    for migration in migrations {
+        let checksum = checksum(migration);
+        match seen.remove(&migration.name) {
+            Some(before) if before == checksum => continue,
+            Some(_) => {
+                return Err(Failed::Told(Error::Conflict(format!(
+                    "migration {:?} was applied before and reads differently now; leave it as it \
+                     was, and write another",
+                    migration.name
+                ))));
+            }
+            None => {}
+        }
+        for statement in &migration.statements {
+            let made = live.client.execute(statement.as_str(), &[]).await;
+            made.map_err(|error| match live.failed(&error) {
+                Failed::Told(error) => Failed::Told(of(&migration.name, error)),
+                Failed::Broken(error) => Failed::Broken(of(&migration.name, error)),
+            })?;
+        }
+        // What is set for the transaction alone would be gone behind it.
+        if live.session().await? != session {
+            return Err(changed());
+        }
+        const RECORD: &str = "INSERT INTO stheno_migrations (name, checksum) VALUES ($1, $2)";
+        let recorded = live.client.execute(RECORD, &[&migration.name, &checksum]).await;
+        recorded.map_err(|error| live.failed(&error))?;
+        applied += 1;
+    }
+    Ok(applied)
+}
+
+/// Those that were applied before, with what they said. Nobody else applies any now.
+async fn seen(live: &Live) -> Result<HashMap<String, String>, Failed> {
     let client = &live.client;
     let failed = |error: tokio_postgres::Error| live.failed(&error);
     const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(\
@@ -117,30 +154,5 @@ async fn within_transaction(live: &Live, migrations: &[Migration]) -> Result<u32
         let checksum: String = row.try_get(1).map_err(failed)?;
         seen.insert(name, checksum);
     }
-    let mut applied = 0;
-    for migration in migrations {
-        let checksum = checksum(migration);
-        match seen.get(&migration.name) {
-            Some(before) if *before == checksum => continue,
-            Some(_) => {
-                return Err(Failed::Told(Error::Conflict(format!(
-                    "migration {:?} was applied before and reads differently now; leave it as it \
-                     was, and write another",
-                    migration.name
-                ))));
-            }
-            None => {}
-        }
-        for statement in &migration.statements {
-            let made = client.execute(statement.as_str(), &[]).await;
-            made.map_err(|error| match live.failed(&error) {
-                Failed::Told(error) => Failed::Told(of(&migration.name, error)),
-                Failed::Broken(error) => Failed::Broken(of(&migration.name, error)),
-            })?;
-        }
-        const RECORD: &str = "INSERT INTO stheno_migrations (name, checksum) VALUES ($1, $2)";
-        client.execute(RECORD, &[&migration.name, &checksum]).await.map_err(failed)?;
-        applied += 1;
-    }
-    Ok(applied)
+    Ok(seen)
 }

@@ -12,8 +12,10 @@
 //!
 //! # Parts
 //!
-//! - [`tokens`], [`words`], [`admit`]: from a text to a statement that may be sent.
-//! - [`values`]: parameters and rows; [`refusal`]: errors of the server.
+//! - [`tokens`], [`words`], [`admit`], [`making`]: from a text to a statement that may
+//!   be sent.
+//! - [`values`]: parameters and rows; [`described`]: their types; [`refusal`]: errors of
+//!   the server.
 //! - [`bindings`]: what was granted; quotas, deadline.
 //! - [`run`]: statements on a connection; [`transaction`], [`migrations`].
 //! - [`link`]: connections; [`meter`]: how large a row may be.
@@ -23,10 +25,12 @@
 
 mod admit;
 mod bindings;
+mod described;
 mod explain;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod link;
+mod making;
 mod meter;
 mod migrations;
 mod refusal;

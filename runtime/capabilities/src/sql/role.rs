@@ -5,10 +5,29 @@ use std::fmt::Write as _;
 
 use stheno_config::SqlGrant;
 
-/// What is asked of a new session: the role, the path, the schema that names stand
-/// for, and what the role may do beyond it (nothing if it is as it should be).
+/// What a session is, in one text: who acts, and each setting that the host has set or
+/// counts on. Among them is all that decides how a text is cut into tokens.
+pub(super) const SESSION: &str = "\
+SELECT pg_catalog.concat_ws(E'\\n', session_user, current_user, \
+       pg_catalog.current_setting('search_path'), \
+       pg_catalog.current_setting('standard_conforming_strings'), \
+       pg_catalog.current_setting('client_encoding'), \
+       pg_catalog.current_setting('backslash_quote'), \
+       pg_catalog.current_setting('statement_timeout'), \
+       pg_catalog.current_setting('idle_in_transaction_session_timeout'), \
+       pg_catalog.current_setting('default_transaction_isolation'), \
+       pg_catalog.current_setting('session_replication_role'), \
+       pg_catalog.current_setting('row_security'), \
+       pg_catalog.current_setting('transform_null_equals'), \
+       pg_catalog.current_setting('client_min_messages'), \
+       pg_catalog.current_setting('DateStyle'), \
+       pg_catalog.current_setting('IntervalStyle'), \
+       pg_catalog.current_setting('TimeZone'))";
+
+/// What is asked of a new session: the role, the schema that names stand for, and what
+/// the role may do beyond it (nothing if it is as it should be).
 pub(super) const LOOK_AT_SESSION: &str = "\
-SELECT current_user::text, pg_catalog.current_setting('search_path'), current_schema()::text, \
+SELECT current_user::text, current_schema()::text, \
        pg_catalog.concat_ws(', ', \
          CASE WHEN rolsuper THEN 'everything (superuser)' END, \
          CASE WHEN rolbypassrls THEN 'BYPASSRLS' END, \

@@ -8,7 +8,7 @@ use stheno_contracts::Error;
 use stheno_contracts::sql::{Outcome, Statement};
 use tokio_postgres::RowStream;
 
-use super::link::Live;
+use super::link::{Live, Prepared};
 use super::refusal::Failed;
 use super::values::{Parameter, check_columns, check_parameters, read_row};
 
@@ -16,6 +16,8 @@ use super::values::{Parameter, check_columns, check_parameters, read_row};
 pub(super) struct Room {
     pub(super) rows: usize,
     pub(super) bytes: usize,
+    /// How many bytes came in rows that nobody wants. They have no limit, and a price.
+    pub(super) passed: usize,
 }
 
 /// What becomes of rows.
@@ -35,7 +37,7 @@ pub(super) async fn one(
     let prepared = live.prepared(&statement.text).await?;
     check(&prepared, statement, rows)?;
     let parameters = statement.parameters.iter().map(Parameter);
-    let stream = live.client.query_raw(&prepared, parameters).await;
+    let stream = live.client.query_raw(&prepared.statement, parameters).await;
     let stream = stream.map_err(|error| failed(live, &error))?;
     outcome(live, stream, &prepared, rows, room).await
 }
@@ -59,7 +61,7 @@ pub(super) async fn all(
     let mut sent = Vec::with_capacity(statements.len());
     for (statement, known) in statements.iter().zip(&prepared) {
         let parameters = statement.parameters.iter().map(Parameter);
-        sent.push(Sent::now(client.query_raw(known, parameters)).await);
+        sent.push(Sent::now(client.query_raw(&known.statement, parameters)).await);
     }
     // What cannot even be written fails all of it.
     let unsent = sent.iter().any(|sent| matches!(sent, Sent::Done(Err(_))));
@@ -90,14 +92,12 @@ pub(super) async fn all(
     }
 }
 
-fn check(
-    prepared: &tokio_postgres::Statement,
-    statement: &Statement,
-    rows: Rows,
-) -> Result<(), Failed> {
-    check_parameters(&statement.parameters, prepared.params()).map_err(Failed::Told)?;
+fn check(prepared: &Prepared, statement: &Statement, rows: Rows) -> Result<(), Failed> {
+    check_parameters(&statement.parameters, &prepared.parameters).map_err(Failed::Told)?;
     match rows {
-        Rows::Wanted => check_columns(prepared.columns()).map_err(Failed::Told),
+        Rows::Wanted => {
+            check_columns(prepared.statement.columns(), &prepared.columns).map_err(Failed::Told)
+        }
         Rows::Counted => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ fn failed(live: &Live, error: &tokio_postgres::Error) -> Failed {
 async fn outcome(
     live: &Live,
     stream: RowStream,
-    prepared: &tokio_postgres::Statement,
+    prepared: &Prepared,
     rows: Rows,
     room: &mut Room,
 ) -> Result<Outcome, Failed> {
@@ -124,7 +124,9 @@ async fn outcome(
     let mut values = Vec::new();
     let mut wrong = None;
     while let Some(row) = stream.try_next().await.map_err(|error| failed(live, &error))? {
+        let size = row.raw_size_bytes() + 16 * row.len();
         if rows == Rows::Counted || wrong.is_some() {
+            room.passed = room.passed.saturating_add(size);
             continue;
         }
         let beyond = |what: &str| {
@@ -133,15 +135,17 @@ async fn outcome(
             )))
         };
         room.rows = room.rows.checked_sub(1).ok_or_else(|| beyond("max_rows"))?;
-        let left = room.bytes.checked_sub(row.raw_size_bytes() + 16 * row.len());
-        room.bytes = left.ok_or_else(|| beyond("max_bytes"))?;
+        room.bytes = room.bytes.checked_sub(size).ok_or_else(|| beyond("max_bytes"))?;
         wrong = read_row(&row, &mut values).err();
     }
     if let Some(error) = wrong {
         return Err(Failed::Told(error));
     }
     let columns = match rows {
-        Rows::Wanted => prepared.columns().iter().map(|column| column.name().to_owned()).collect(),
+        Rows::Wanted => {
+            let columns = prepared.statement.columns().iter();
+            columns.map(|column| column.name().to_owned()).collect()
+        }
         Rows::Counted => Vec::new(),
     };
     let affected = stream.rows_affected().unwrap_or_default();

@@ -47,6 +47,10 @@ impl Token<'_> {
 
 /// Cuts a statement. One `;` at its end is left out.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Error> {
+    // The protocol ends a text with it.
+    if text.contains('\0') {
+        return Err(invalid("the statement has a zero byte"));
+    }
     let mut cutter = Cutter { rest: text };
     let mut tokens = Vec::new();
     loop {
@@ -163,13 +167,10 @@ impl<'a> Cutter<'a> {
     fn string(&mut self, escapes: bool) -> Result<Token<'a>, Error> {
         self.advance(1);
         loop {
-            let at = self.rest.find(['\'', '\\', '\0']);
+            let at = self.rest.find(['\'', '\\']);
             let Some((at, found)) = at.and_then(|at| Some((at, self.rest.get(at..)?))) else {
                 return Err(invalid("a string has no end"));
             };
-            if found.starts_with('\0') {
-                return Err(invalid("a string has a zero byte"));
-            }
             self.advance(at + 1);
             if found.starts_with('\\') {
                 if escapes {
@@ -200,8 +201,8 @@ impl<'a> Cutter<'a> {
             self.advance(1);
             name.push('"');
         }
-        if name.is_empty() || name.contains('\0') {
-            return Err(invalid("a name in quotes is empty or has a zero byte"));
+        if name.is_empty() {
+            return Err(invalid("a name in quotes is empty"));
         }
         short(&name)?;
         Ok(Token::Quoted(name))
@@ -221,9 +222,7 @@ impl<'a> Cutter<'a> {
         }
         let mark = self.take(tag + 2);
         let end = self.rest.find(mark).ok_or_else(|| invalid("a string has no end"))?;
-        if self.take(end).contains('\0') {
-            return Err(invalid("a string has a zero byte"));
-        }
+        self.advance(end);
         self.advance(mark.len());
         Ok(Token::Text)
     }

@@ -18,17 +18,8 @@ const SERVER_EPOCH_MS: i64 = 946_684_800_000;
 
 type Boxed = Box<dyn StdError + Sync + Send>;
 
-/// A domain is the type that it restricts.
-fn base(mut ty: &Type) -> &Type {
-    while let Kind::Domain(inner) = ty.kind() {
-        ty = inner;
-    }
-    ty
-}
-
 /// Whether the value can be a parameter of the type.
 fn fits(value: &Value, ty: &Type) -> bool {
-    let ty = base(ty);
     let integer = [Type::INT2, Type::INT4, Type::INT8];
     let broken = [Type::FLOAT4, Type::FLOAT8, Type::NUMERIC];
     match value {
@@ -42,7 +33,7 @@ fn fits(value: &Value, ty: &Type) -> bool {
         Value::Timestamp(_) => [Type::TIMESTAMP, Type::TIMESTAMPTZ].contains(ty),
         Value::Uuid(_) => *ty == Type::UUID,
         Value::Texts(_) => matches!(ty.kind(), Kind::Array(_)),
-        Value::Ints(_) => matches!(ty.kind(), Kind::Array(of) if integer.contains(base(of))),
+        Value::Ints(_) => matches!(ty.kind(), Kind::Array(of) if integer.contains(of)),
     }
 }
 
@@ -79,13 +70,13 @@ pub(super) fn check_parameters(values: &[Value], types: &[Type]) -> Result<(), E
 }
 
 /// Holds the columns against what a guest can be given.
-pub(super) fn check_columns(columns: &[Column]) -> Result<(), Error> {
-    match columns.iter().find(|column| read_as(column.type_()).is_none()) {
+pub(super) fn check_columns(columns: &[Column], types: &[Type]) -> Result<(), Error> {
+    match columns.iter().zip(types).find(|(_, ty)| read_as(ty).is_none()) {
         None => Ok(()),
-        Some(column) => Err(Error::InvalidArgument(format!(
+        Some((column, ty)) => Err(Error::InvalidArgument(format!(
             "column {:?} is of type {}, which no value is for; write it as ::text",
             column.name(),
-            column.type_().name()
+            ty.name()
         ))),
     }
 }
@@ -203,7 +194,6 @@ enum ReadAs {
 }
 
 fn read_as(ty: &Type) -> Option<ReadAs> {
-    let ty = base(ty);
     Some(match *ty {
         Type::VOID => ReadAs::Nothing,
         Type::BOOL => ReadAs::Boolean,
@@ -229,13 +219,14 @@ fn read_as(ty: &Type) -> Option<ReadAs> {
     })
 }
 
-/// A value of a row.
+/// A value of a row. A type that the client was not told of has passed
+/// [`check_columns`] as what has the form of a text.
 struct Cell(Value);
 
 impl<'a> FromSql<'a> for Cell {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Boxed> {
         fn read<'a, T: FromSql<'a>>(ty: &Type, raw: &'a [u8]) -> Result<T, Boxed> {
-            T::from_sql(base(ty), raw)
+            T::from_sql(ty, raw)
         }
         fn ints<'a, T: FromSql<'a> + Into<i64>>(ty: &Type, raw: &'a [u8]) -> Result<Value, Boxed> {
             let ints = read::<Vec<Option<T>>>(ty, raw)?;

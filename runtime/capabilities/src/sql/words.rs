@@ -42,9 +42,18 @@ const FUNCTIONS: &str = "array_agg avg bool_and bool_or count every json_agg jso
 const KEYWORDS: &str = "all and any array as between by case cast coalesce conflict cube distinct else except \
      exists filter first from greatest group having ilike in intersect is join lateral least \
      like limit materialized next not nullif offset on only or over returning rollup row \
-     select set sets similar some then to union using values when where within bit bpchar \
+     select set sets similar some then to union using values when where bit bpchar \
      char character decimal float interval numeric time timestamp timestamptz timetz varbit \
      varchar varying";
+
+/// Those of [`KEYWORDS`] that go on where a bracket has closed: reserved in PostgreSQL,
+/// so that none of them is an alias there, or [`ALIASES`].
+const GO_ON: &str = "all and any as between else except filter from group having ilike in intersect is join \
+     like limit not offset on or over returning select set similar then union using values \
+     when where";
+
+/// What goes on there and may be an alias as well.
+pub(super) const ALIASES: &[&str] = &["between", "filter", "over", "set", "values"];
 
 /// As [`KEYWORDS`], where a schema is made.
 const KEYWORDS_OF_SCHEMAS: &str = "check default exclude hash identity include key list range unique with btree gin gist \
@@ -55,8 +64,9 @@ const KEYWORDS_OF_SCHEMAS: &str = "check default exclude hash identity include k
 const SESSION: &str =
     "current_catalog current_role current_schema current_user session_user system_user user";
 
-/// Types whose texts are the names of things in any schema.
-const NAMING_TYPES: &str = "aclitem regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc \
+/// Types whose texts are the names of things in any schema. Where a type stands, each
+/// that begins with `reg` is taken for one: the next version may have more of them.
+const NAMING_TYPES: &str = "aclitem regclass regcollation regconfig regdatabase regdictionary regnamespace regoper regoperator regproc \
      regprocedure regrole regtype";
 
 /// The words of a list.
@@ -81,15 +91,23 @@ pub(super) fn takes_bracket(word: &str, schema: bool) -> bool {
     BEFORE_BRACKETS.have(word) || schema && BEFORE_BRACKETS_OF_SCHEMAS.have(word)
 }
 
-/// Why a name may stand nowhere.
-pub(super) fn refused(name: &str, quoted: bool) -> Option<&'static str> {
+/// Whether the word goes on where a bracket has closed, and begins nothing.
+pub(super) fn goes_on(word: &str) -> bool {
+    GO_ON.split(' ').any(|it| it == word)
+}
+
+/// Why a name may stand nowhere, or not as a type.
+pub(super) fn refused(name: &str, quoted: bool, is_type: bool) -> Option<&'static str> {
+    // With a `_` before it, the array of them.
+    let element = name.trim_start_matches('_');
     let among = |list: &'static str| list.split(' ').any(|word| word == name);
     if name.starts_with("pg_") || name == "information_schema" {
         Some("names the catalogue or what PostgreSQL keeps for itself")
     } else if name.starts_with("stheno_") {
         Some("names what the host keeps in the schema")
-    } else if NAMING_TYPES.split(' ').any(|word| word == name.trim_start_matches('_')) {
-        // With a `_` before it, the array of them.
+    } else if NAMING_TYPES.split(' ').any(|word| word == element)
+        || is_type && element.starts_with("reg")
+    {
         Some("is a type that looks up names in the catalogue")
     } else if !quoted && among(SESSION) {
         Some("tells who the host logged in as")

@@ -168,6 +168,9 @@ async fn no_statement_leaves_the_schema_or_changes_the_session() {
         "ALTER TABLE t OWNER TO victim",
         "ALTER TABLE t SET SCHEMA other",
         "CREATE TABLE x AS SELECT * FROM other.secret",
+        "CREATE TABLE x AS WITH d AS (DELETE FROM t USING t AS u JOIN (VALUES (1)) AS e(q) \
+         ON set_config('role', 'victim', false) IS NOT NULL RETURNING t.n) TABLE d",
+        "CREATE TABLE x AS WITH d AS (DELETE FROM t RETURNING n) TABLE d",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE TABLE x (n int); SET ROLE victim",
         "CREATE EXTENSION dblink",
