@@ -24,11 +24,13 @@ pub fn mailbox<'t>(argument: &str, text: &'t str) -> Result<Mailbox<'t>> {
         Some((name, email)) => (name.trim(), email),
         None => ("", text),
     };
-    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
-    match email.rsplit_once('@') {
-        Some((local, domain))
-            if !local.is_empty() && !domain.is_empty() && !email.contains(odd) =>
+    match (plain(name), email.split_once('@')) {
+        (Some(name), Some((local, domain)))
+            if !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !email.contains(odd) =>
         {
             Ok(Mailbox { email, name: (!name.is_empty()).then_some(name) })
         }
@@ -37,6 +39,28 @@ pub fn mailbox<'t>(argument: &str, text: &'t str) -> Result<Mailbox<'t>> {
              \"Ada <ada@example.com>\""
         ))),
     }
+}
+
+/// A name without its quotes; none if it could be read as more than a name. A
+/// service is handed the text as it is, and would find a second address in it.
+fn plain(name: &str) -> Option<&str> {
+    if name.contains(char::is_control) {
+        return None;
+    }
+    let Some(quoted) = name.strip_prefix('"') else {
+        return (!name.contains(['<', '>', ',', ';', '@', '"'])).then_some(name);
+    };
+    let inner = quoted.strip_suffix('"')?;
+    let mut characters = inner.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            // What it escapes is there, or it escapes the quote at the end.
+            '\\' => drop(characters.next()?),
+            '"' => return None,
+            _ => {}
+        }
+    }
+    Some(inner)
 }
 
 /// The same for a list.
@@ -70,6 +94,35 @@ mod tests {
             panic!("x is no address")
         };
         assert!(text.starts_with("`cc[1]`"), "{text}");
+    }
+
+    #[test]
+    fn one_argument_is_one_address() {
+        for several in [
+            "Ada <a@b.com>, Eve <eve@evil.com>",
+            "Ada <a@b.com>; Eve <eve@evil.com>",
+            "eve@evil.com, Ada <a@b.com>",
+            "eve@evil.com <a@b.com>",
+            "Eve <eve@evil.com> <a@b.com>",
+            "Ada, Eve <a@b.com>",
+            "Group: eve@evil.com; <a@b.com>",
+            "\"Ada\" <eve@evil.com>, \"Ada\" <a@b.com>",
+            "\"Ada\" <eve@evil.com>, Ada <a@b.com>",
+            "Ada <eve@evil.com>, \"Ada\" <a@b.com>",
+            // A quote that is escaped ends nothing, one behind a backslash that is
+            // escaped does.
+            "\"Ada\\\\\" <eve@evil.com>, \"Ada\" <a@b.com>",
+            "\"Ada\\\" <a@b.com>",
+            "\" <a@b.com>",
+            "Ada\" <a@b.com>",
+            "Ada\r\nbcc: eve <a@b.com>",
+            "a@b.com@evil.com",
+        ] {
+            assert!(mailbox("to", several).is_err(), "{several:?}");
+        }
+        let quoted = mailbox("to", "\"Ada, \\\"B\\\" <x@y>; C\\\\\" <a@b.com>").unwrap();
+        assert_eq!(quoted.name, Some("Ada, \\\"B\\\" <x@y>; C\\\\"));
+        assert_eq!(mailbox("to", "\"\" <a@b.com>").unwrap().name, None);
     }
 
     proptest! {

@@ -45,6 +45,7 @@ mod metered;
 mod objects;
 mod quota;
 mod redis;
+mod resolve;
 mod sockets;
 mod sql;
 mod store;
@@ -79,6 +80,7 @@ pub use http::Http;
 pub use log::{RateLimit, one_line};
 pub use objects::Objects;
 pub use redis::{Redis, ServerSide, acl_line, server_side};
+pub use resolve::Resolver;
 pub use sql::{Sql, role_lines};
 pub use store::{Order, OwnStore, Stores};
 pub use streams::HostBytes;
@@ -111,6 +113,8 @@ pub struct Shared {
     pub objects: Objects,
     /// The servers that it was granted.
     pub http: Http,
+    /// What looks names up for it.
+    pub resolver: Resolver,
 }
 
 impl Shared {
@@ -151,9 +155,11 @@ impl Shared {
         limits: &Limits,
         clock: Clock,
     ) -> Arc<Self> {
+        let resolver = Resolver::system();
         Arc::new(Self {
             folders: Folders::new(&grants),
-            http: Http::granted_by(&denials, &grants, &clock),
+            http: Http::granted_by(&denials, &grants, &clock, resolver.clone()),
+            resolver,
             name: Arc::clone(denials.provider()),
             denials,
             grants,
@@ -281,8 +287,8 @@ impl Capabilities {
         ))
     }
 
-    /// Closes every body and rolls back every transaction that the guest still
-    /// holds after its call, and says how many handles remain in the table.
+    /// Closes every body, rolls back every transaction and gives up every lookup that
+    /// the guest still holds after its call, and says how many handles remain in the table.
     ///
     /// The entries stay, since the guest may drop its handles later; what was
     /// behind them (files, buffers, connections) is gone now.
@@ -301,6 +307,8 @@ impl Capabilities {
                 writer.close();
             } else if let Some(response) = entry.downcast_mut::<HostFutureIncomingResponse>() {
                 *response = HostFutureIncomingResponse::Consumed;
+            } else if let Some(lookup) = entry.downcast_mut::<sockets::Lookup>() {
+                lookup.end();
             }
         }
         entries

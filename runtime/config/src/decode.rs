@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::Place;
 use crate::error::Fault;
-use crate::interpolate::{Env, interpolate};
+use crate::interpolate::{Env, interpolate, values};
 use crate::suggest;
 
 /// What decoding gathers and what it depends on.
@@ -271,6 +271,11 @@ impl<'e> Decoder<'e> {
                 None
             }
         }
+    }
+
+    /// What variables put into a string.
+    pub(crate) fn variables(&self, text: &Text<'_>) -> Vec<String> {
+        values(text.raw, self.env)
     }
 
     /// A string that `parse` turns into a `T`. `what` is the thing with its

@@ -73,6 +73,15 @@ pub(crate) fn interpolate(text: &str, env: &Env<'_>) -> Result<Option<String>, I
     Ok(Some(filled))
 }
 
+/// The values of the variables in `text` that are set.
+pub(crate) fn values(text: &str, env: &Env<'_>) -> Vec<String> {
+    let value = |piece| match piece {
+        Ok(Piece::Variable { name, .. }) => env(name),
+        _ => None,
+    };
+    pieces(text).filter_map(value).collect()
+}
+
 /// Whether `text` is one variable without a default and nothing beside it.
 pub(crate) fn is_one_variable(text: &str) -> bool {
     let mut pieces = pieces(text);

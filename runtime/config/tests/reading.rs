@@ -123,7 +123,8 @@ fn every_documented_key_is_read() {
         places,
         [SecretPlace::header("authorization").unwrap(), SecretPlace::query("api_key").unwrap()]
     );
-    assert!(wide.secrets[0].expose_secret().starts_with("Bearer "));
+    let (whole, variables) = (wide.secrets[0].expose_secret(), wide.secrets[0].expose_variables());
+    assert_eq!(variables.map(|value| format!("Bearer {value}")).collect::<Vec<_>>(), [whole]);
     assert_eq!(address.scheme, HttpScheme::Http);
     assert_eq!((address.host.to_string().as_str(), address.port.get()), ("[::1]", 8080));
     assert_eq!(format!("{:?}", address.methods), "[GET, HEAD]");

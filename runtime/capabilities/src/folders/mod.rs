@@ -32,6 +32,7 @@ mod source;
 mod walk;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stheno_contracts::body::{Reader, Writer};
 use stheno_contracts::folders::{Ending, Host};
@@ -54,6 +55,8 @@ const CHUNK_BYTES: usize = 512 * 1024;
 /// The most bytes of an ending, and the most paths of a listing.
 const ENDING_BYTES: u32 = 1024 * 1024;
 const LISTED: u32 = 1_000;
+/// How long one page of a listing is looked for.
+const LISTING: Duration = Duration::from_secs(30);
 
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(
@@ -80,6 +83,9 @@ fn failed(what: &str, error: &std::io::Error) -> Error {
         }
         ErrorKind::InvalidFilename | ErrorKind::InvalidInput => {
             Error::InvalidArgument(format!("{what} is no name for a file here"))
+        }
+        ErrorKind::TimedOut => {
+            Error::Timeout(format!("{what} holds more than can be looked through in time"))
         }
         _ => Error::Unavailable(format!("{what}: {error}")),
     }
@@ -187,12 +193,15 @@ impl Host for Capabilities {
         }
         let (place, below) = self.place(&folder)?;
         self.told(path::is_top(&folder, &below))?;
+        // A call that is cut off drops the waiter, and with it ends the walk.
+        let (patience, waiter) = walk::Patience::of(LISTING);
         let listed = blocking(move || match place.existing()? {
             None => Ok(Vec::new()),
-            Some(dir) => walk::first(&dir, &prefix, after.as_deref(), limit as usize)
+            Some(dir) => walk::first(&dir, &prefix, after.as_deref(), limit as usize, &patience)
                 .map_err(|e| failed(&folder, &e)),
         });
         let listed = listed.await;
+        drop(waiter);
         Ok(self.told(listed)?)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use proptest::prelude::*;
 use stheno_config::{FolderGrant, FolderMode, Grants, GuestPath};
 use stheno_contracts::Error;
@@ -13,7 +14,18 @@ use tokio::io::AsyncReadExt;
 use super::path::Below;
 use super::place::Place;
 use super::sink::Staged;
-use super::{CHUNK_BYTES, Folders, OWN, source, walk};
+use super::{CHUNK_BYTES, Folders, LISTING, OWN, source, walk};
+
+/// A page that somebody waits for.
+fn walked(
+    dir: &Dir,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> std::io::Result<Vec<String>> {
+    let (patience, _waiter) = walk::Patience::of(LISTING);
+    walk::first(dir, prefix, after, limit, &patience)
+}
 
 fn granted(host: &Path, mode: FolderMode) -> Folders {
     let mut grants = Grants::default();
@@ -153,7 +165,7 @@ async fn no_link_leads_out() {
     }
     assert!(!outside.path().join("new").exists());
     assert_eq!(std::fs::read(absolute).unwrap(), b"secret");
-    assert_eq!(walk::first(&dir, "", None, 1_000).unwrap(), Vec::<String>::new());
+    assert_eq!(walked(&dir, "", None, 1_000).unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -167,7 +179,7 @@ fn what_is_no_regular_file_is_not_there_and_keeps_nobody_waiting() {
     for path in ["folder", "pipe", "nothing"] {
         assert!(source::regular(&dir, &below(path)).is_err(), "{path}");
     }
-    assert!(walk::first(&dir, "", None, 10).unwrap().is_empty());
+    assert!(walked(&dir, "", None, 10).unwrap().is_empty());
 }
 
 #[test]
@@ -262,7 +274,7 @@ proptest! {
         let expected: Vec<_> = files.into_iter().filter(|name| name.starts_with(&prefix)).collect();
         let mut listed: Vec<String> = Vec::new();
         loop {
-            let page = walk::first(&dir, &prefix, listed.last().map(String::as_str), limit).unwrap();
+            let page = walked(&dir, &prefix, listed.last().map(String::as_str), limit).unwrap();
             prop_assert!(page.len() <= limit);
             if page.is_empty() {
                 break;

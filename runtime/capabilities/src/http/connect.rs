@@ -8,7 +8,6 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use tower_service::Service;
 use super::body::RequestBody;
 use super::policy::names_address;
 use crate::address::Class;
+use crate::resolve::Resolver;
 use crate::tls::{self, TlsError};
 
 /// A client with connections of its own.
@@ -37,24 +37,6 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// A future that has a home of its own.
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Looks names up.
-pub(super) trait Lookup: Send + Sync {
-    /// The addresses of a name.
-    fn lookup(&self, name: String) -> Boxed<io::Result<Vec<IpAddr>>>;
-}
-
-/// As the system looks names up.
-pub(super) struct System;
-
-impl Lookup for System {
-    fn lookup(&self, name: String) -> Boxed<io::Result<Vec<IpAddr>>> {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    }
-}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +61,13 @@ fn may_be(class: Class) -> &'static str {
 /// Looks up and lets through what may be connected to.
 #[derive(Clone)]
 pub(super) struct Checked {
-    lookup: Arc<dyn Lookup>,
+    resolver: Resolver,
     private: bool,
 }
 
 impl Checked {
     async fn addresses(self, name: String) -> Result<Vec<SocketAddr>, ConnectError> {
-        let found = self.lookup.lookup(name.clone()).await;
+        let found = self.resolver.look_up(name.clone()).await;
         let found = found.map_err(|reason| ConnectError::Lookup { name: name.clone(), reason })?;
         let mut refused = None;
         let mut allowed = Vec::with_capacity(found.len());
@@ -149,13 +131,13 @@ impl Service<Uri> for Connect {
 }
 
 /// The client of one grant.
-pub(super) async fn pool(grant: &HttpGrant, lookup: Arc<dyn Lookup>) -> Result<Pool, TlsError> {
+pub(super) async fn pool(grant: &HttpGrant, resolver: Resolver) -> Result<Pool, TlsError> {
     let tls = match grant.scheme {
         HttpScheme::Http => tls::trusting_nobody()?,
         HttpScheme::Https => tls::trusting(grant.ca.clone()).await?,
     };
     let private = grant.private || names_address(grant);
-    let mut tcp = HttpConnector::new_with_resolver(Checked { lookup, private });
+    let mut tcp = HttpConnector::new_with_resolver(Checked { resolver, private });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     let tls = HttpsConnectorBuilder::new().with_tls_config(tls);

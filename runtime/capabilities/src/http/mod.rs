@@ -47,13 +47,14 @@ use wasmtime_wasi_http::{
 };
 
 use self::body::{Arriving, Exchange, RequestBody, leaked};
-use self::connect::{ConnectError, Lookup, Pool, System};
+use self::connect::{ConnectError, Pool};
 pub(crate) use self::explain::{powers, rule};
 use self::policy::Target;
 use self::scan::Needles;
 use crate::clock::Clock;
 use crate::denials::{Counter, Denials};
 use crate::log::{RateLimit, one_line};
+use crate::resolve::Resolver;
 
 /// Lines about requests that failed in one second; the others are counted.
 const LINES_PER_SECOND: u32 = 20;
@@ -69,7 +70,7 @@ struct Inner {
     needles: Option<Needles>,
     denials: Arc<Counter>,
     lines: RateLimit,
-    lookup: Arc<dyn Lookup>,
+    resolver: Resolver,
 }
 
 /// One grant and what it has in hand.
@@ -83,16 +84,11 @@ struct Binding {
 
 impl Http {
     /// What was granted to the provider whose denials these are.
-    #[must_use]
-    pub fn granted_by(denials: &Denials, grants: &Grants, clock: &Clock) -> Self {
-        Self::looking_up(denials, grants, clock, Arc::new(System))
-    }
-
-    fn looking_up(
+    pub(crate) fn granted_by(
         denials: &Denials,
         grants: &Grants,
         clock: &Clock,
-        lookup: Arc<dyn Lookup>,
+        resolver: Resolver,
     ) -> Self {
         let secrets = grants.http().iter().flat_map(|grant| &grant.secrets);
         let binding = |grant: &HttpGrant| Binding {
@@ -107,7 +103,7 @@ impl Http {
             bindings: grants.http().iter().map(binding).collect(),
             denials: Arc::clone(&denials.http),
             lines: RateLimit::new(LINES_PER_SECOND, clock.clone()),
-            lookup,
+            resolver,
         }))
     }
 
@@ -276,9 +272,8 @@ impl Inner {
     }
 
     async fn pool<'b>(&self, binding: &'b Binding) -> Result<&'b Pool, Error> {
-        let made = binding
-            .pool
-            .get_or_try_init(|| connect::pool(&binding.grant, Arc::clone(&self.lookup)));
+        let made =
+            binding.pool.get_or_try_init(|| connect::pool(&binding.grant, self.resolver.clone()));
         made.await.map_err(|error| {
             self.warn(&error.to_string());
             Error::ConfigurationError

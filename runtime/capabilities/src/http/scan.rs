@@ -14,8 +14,8 @@ use stheno_config::HttpSecret;
 pub(super) const ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The texts that no response may have: each secret, each long part of one, and
-/// both as URLs and JSON write them.
+/// The texts that no response may have: each secret, each long part of one, be it
+/// between spaces or what a variable put there, and all as URLs and JSON write them.
 #[derive(Clone)]
 pub(super) struct Needles(Arc<[Finder<'static>]>);
 
@@ -30,7 +30,7 @@ impl Needles {
         for secret in secrets {
             let value = secret.expose_secret();
             spell(value, &mut texts);
-            for part in value.split(' ') {
+            for part in value.split(' ').chain(secret.expose_variables()) {
                 spell(part, &mut texts);
             }
             // `Basic` is no cipher: a server that repeats the password has it.
@@ -85,10 +85,52 @@ fn spell(text: &str, texts: &mut Vec<String>) {
         return;
     }
     texts.push(text.to_owned());
-    texts.push(utf8_percent_encode(text, ENCODED).to_string());
-    let json = text.replace('\\', "\\\\").replace('"', "\\\"");
-    texts.push(json.replace('/', "\\/"));
-    texts.push(json);
+    let encoded = utf8_percent_encode(text, ENCODED).to_string();
+    texts.push(lower_case(&encoded, "%", 2));
+    texts.push(encoded);
+    for by_number in ESCAPED_BY_NUMBER {
+        for slash in [false, true] {
+            let escaped = json(text, by_number, slash);
+            texts.push(lower_case(&escaped, "\\u", 4));
+            texts.push(escaped);
+        }
+    }
+}
+
+/// Which characters writers of JSON escape by their number though they need not:
+/// none, what Go takes for HTML, PHP for that and for quotes, and .NET for more.
+const ESCAPED_BY_NUMBER: [&str; 5] = ["", "&<>", "&<>'", "&<>'\"", "&<>'\"+`"];
+
+/// How one writer of JSON would have it. Some write `/` as `\/`.
+fn json(text: &str, by_number: &str, slash: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if by_number.contains(c) => escaped.push_str(&format!("\\u{:04X}", u32::from(c))),
+            '"' | '\\' => escaped.extend(['\\', c]),
+            '/' if slash => escaped.push_str("\\/"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// The same with numbers in lower case: so many digits behind what begins each.
+/// Where a text has `\u` of its own, one more spelling is searched for in vain.
+fn lower_case(escaped: &str, begins: &str, digits: usize) -> String {
+    let mut pieces = escaped.split(begins);
+    let mut lower = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        lower.push_str(begins);
+        match piece.split_at_checked(digits) {
+            Some((number, rest)) => {
+                lower.push_str(&number.to_ascii_lowercase());
+                lower.push_str(rest);
+            }
+            None => lower.push_str(piece),
+        }
+    }
+    lower
 }
 
 /// One body on its way to the guest.
@@ -169,6 +211,42 @@ mod tests {
             assert_eq!(read(&needles, &[text.as_bytes()]).1, Err(Leak), "{text}");
         }
         assert_eq!(read(&needles, &[b"Bearer sk/live"]), (b"Bearer sk/live".to_vec(), Ok(())));
+    }
+
+    #[test]
+    fn a_secret_is_found_however_a_writer_of_urls_or_json_escapes_it() {
+        let needles = needles(&["ab+c/d&e<f>g'h\"i\\j"]);
+        for text in [
+            "ab%2Bc%2Fd%26e%3Cf%3Eg%27h%22i%5Cj",
+            "ab%2bc%2fd%26e%3cf%3eg%27h%22i%5cj",
+            // JavaScript, Go, PHP without and with its flags, .NET.
+            r#""ab+c/d&e<f>g'h\"i\\j""#,
+            r#""ab+c/d\u0026e\u003cf\u003eg'h\"i\\j""#,
+            r#""ab+c\/d&e<f>g'h\"i\\j""#,
+            r#""ab+c\/d\u0026e\u003Cf\u003Eg\u0027h\u0022i\\j""#,
+            r#""ab\u002Bc/d\u0026e\u003Cf\u003Eg\u0027h\u0022i\\j""#,
+        ] {
+            let (whole, end) = read(&needles, &[text.as_bytes()]);
+            assert_eq!((whole, end), (Vec::new(), Err(Leak)), "{text}");
+            // Also byte by byte, and then not even its beginning gets through.
+            let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            let (got, end) = read(&needles, &bytes);
+            assert_eq!(end, Err(Leak), "{text}");
+            assert!(got.len() <= 1, "{text}: {}", String::from_utf8_lossy(&got));
+        }
+    }
+
+    #[test]
+    fn what_a_variable_put_there_is_a_secret_without_what_stands_before_it() {
+        let name = SecretName::new("authorization").unwrap();
+        let secret = HttpSecret::new(name, SecretPlace::Body, "key=AAAA+bcd0123,v=1").unwrap();
+        let secret = secret.with_variables(["AAAA+bcd0123".to_owned(), "1".to_owned()]);
+        let needles = Needles::of(std::iter::once(&secret)).unwrap();
+        for text in ["invalid key AAAA+bcd0123", r#"{"key":"AAAA\u002bbcd0123"}"#] {
+            assert_eq!(read(&needles, &[text.as_bytes()]).1, Err(Leak), "{text}");
+        }
+        // One that is too short to be told from other text is not.
+        assert_eq!(read(&needles, &[b"v=1"]), (b"v=1".to_vec(), Ok(())));
     }
 
     #[test]

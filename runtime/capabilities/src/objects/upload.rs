@@ -168,7 +168,7 @@ fn broken() -> Error {
     Error::Conflict("an earlier write failed, so the body cannot be made whole".into())
 }
 
-/// One that changes what is there for the next one is sent once.
+/// One that is not the same when it is sent again is sent once.
 fn once() -> aws_sdk_s3::config::Builder {
     Config::builder().retry_config(RetryConfig::disabled())
 }
@@ -202,7 +202,10 @@ impl Target {
             .create_multipart_upload()
             .bucket(self.binding.bucket())
             .key(self.key.whole());
-        let request = with_description!(request, self.described.clone());
+        // Sent again after an answer that was lost, it would begin a second one, and
+        // nobody knew the id of the first.
+        let request =
+            with_description!(request, self.described.clone()).customize().config_override(once());
         let _permit = self.binding.turn().await?;
         let begun = self.binding.within(self.key.own(), request.send()).await?;
         begun.upload_id.ok_or_else(|| {

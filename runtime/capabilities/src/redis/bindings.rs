@@ -248,7 +248,8 @@ impl Binding {
 
     async fn made_as_one(&self, request: &Request<'_>) -> Result<Vec<Answer>, Error> {
         let live = self.link.shared().await?;
-        self.multi(&live, request).await
+        let commands = self.written(&live, request).await?;
+        self.multi(&live, request, commands).await
     }
 
     async fn made_if(
@@ -258,6 +259,15 @@ impl Binding {
     ) -> Result<Vec<Answer>, Error> {
         let alone = self.link.alone().await?;
         let live = &alone.live;
+        // What may be refused is done before a key is watched: a watch that no EXEC
+        // has ended would be the conflict of whoever has the connection next.
+        let commands = match self.written(live, request).await {
+            Ok(commands) => commands,
+            Err(error) => {
+                self.link.give_back(alone);
+                return Err(error);
+            }
+        };
         let mut look = Pipeline::with_capacity(1 + conditions.len());
         let mut watch = redis::cmd("WATCH");
         conditions
@@ -283,22 +293,30 @@ impl Binding {
             Some(at) => {
                 let mut unwatch = Pipeline::new();
                 unwatch.add_command(redis::cmd("UNWATCH"));
-                self.exchange(live, &unwatch, 1).await?;
+                let ended = self.exchange(live, &unwatch, 1).await?;
+                if !matches!(ended.as_slice(), [Value::Okay]) {
+                    live.bury();
+                }
                 Err(Error::Conflict(format!("condition {at} does not hold")))
             }
-            None => self.multi(live, request).await,
+            None => self.multi(live, request, commands).await,
         };
-        // EXEC has ended the watch, whatever it came to.
+        // EXEC or UNWATCH has ended the watch, or the connection is buried.
         self.link.give_back(alone);
         result
     }
 
     /// `MULTI`, the commands, `EXEC`.
-    async fn multi(&self, live: &Live, request: &Request<'_>) -> Result<Vec<Answer>, Error> {
+    async fn multi(
+        &self,
+        live: &Live,
+        request: &Request<'_>,
+        commands: Vec<Cmd>,
+    ) -> Result<Vec<Answer>, Error> {
         let count = request.commands.len();
         let mut pipeline = Pipeline::with_capacity(count + 2);
         pipeline.add_command(redis::cmd("MULTI"));
-        for command in self.written(live, request).await? {
+        for command in commands {
             pipeline.add_command(command);
         }
         pipeline.add_command(redis::cmd("EXEC"));
@@ -312,6 +330,10 @@ impl Binding {
                 Err(Error::Conflict("somebody changed a key of a condition meanwhile".into()))
             }
             Some(Value::ServerError(aborted)) => {
+                // Any other refusal leaves MULTI or WATCH as it was.
+                if aborted.code() != "EXECABORT" {
+                    live.bury();
+                }
                 // The first refusal says more than that there was one.
                 let first = values.iter().find_map(|value| match value {
                     Value::ServerError(error) => Some(error),
@@ -319,7 +341,10 @@ impl Binding {
                 });
                 Err(refusal(first.unwrap_or(&aborted), self.prefix()))
             }
-            _ => Err(short()),
+            _ => {
+                live.bury();
+                Err(short())
+            }
         }
     }
 

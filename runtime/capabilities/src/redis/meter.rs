@@ -21,8 +21,10 @@ pub(super) struct Meter {
 enum State {
     /// At the beginning of a part.
     Kind,
-    /// Within its first line; the number that stands there, if one does.
-    Line { kind: u8, number: u64, negative: bool },
+    /// Within its first line; the number that stands there, if one does, and
+    /// whether `\r` was the last byte. A `\n` alone ends no line for the client,
+    /// so neither here: it would hold what is no longer counted.
+    Line { kind: u8, number: u64, negative: bool, returned: bool },
     /// Within its bytes.
     Bytes { left: u64 },
 }
@@ -38,26 +40,27 @@ impl crate::metered::Meter for Meter {
         while let Some((&byte, rest)) = new.split_first() {
             let taken = match &mut self.state {
                 State::Kind => {
-                    self.state = State::Line { kind: byte, number: 0, negative: false };
+                    self.state =
+                        State::Line { kind: byte, number: 0, negative: false, returned: false };
                     1
                 }
-                State::Line { kind, number, negative } => match byte {
-                    b'\n' => {
-                        let (kind, negative) = (*kind, *negative);
-                        let number = if negative { 0 } else { *number };
-                        self.line(kind, number, negative)?;
-                        1
+                State::Line { kind, number, negative, returned } => {
+                    let ends = std::mem::replace(returned, byte == b'\r') && byte == b'\n';
+                    match byte {
+                        _ if ends => {
+                            let (kind, negative) = (*kind, *negative);
+                            let number = if negative { 0 } else { *number };
+                            self.line(kind, number, negative)?;
+                        }
+                        b'0'..=b'9' => {
+                            let digit = u64::from(byte - b'0');
+                            *number = number.saturating_mul(10).saturating_add(digit);
+                        }
+                        b'-' => *negative = true,
+                        _ => {}
                     }
-                    b'0'..=b'9' => {
-                        *number = number.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-                        1
-                    }
-                    b'-' => {
-                        *negative = true;
-                        1
-                    }
-                    _ => 1,
-                },
+                    1
+                }
                 State::Bytes { left } => {
                     let taken = (*left).min(new.len() as u64);
                     *left -= taken;
@@ -165,6 +168,22 @@ mod tests {
             let mut meter = Meter::new(100);
             let end = meter.see(large.as_bytes()).and_then(|()| meter.see(&[b'x'; 200]));
             assert_eq!(end, Err(TooLarge), "{large:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_where_it_does_for_the_client_and_nowhere_before() {
+        // Each of these would be many small replies, if `\n` ended a line.
+        for endless in ["+a\n", "+a\n\r", ":1\n", "$-1\n", "*0\n", "\r+\n"] {
+            let mut meter = Meter::new(100);
+            let text = format!("+{}", endless.repeat(50));
+            assert_eq!(meter.see(text.as_bytes()), Err(TooLarge), "{endless:?}");
+        }
+        let mut meter = Meter::new(10);
+        for _ in 0..100 {
+            for piece in ["+a\nb", "\r", "\r", "\n"] {
+                assert_eq!(meter.see(piece.as_bytes()), Ok(()), "{piece:?}");
+            }
         }
     }
 

@@ -7,12 +7,17 @@
 //! than the operator wrote: an address that is no public one is not told, unless the
 //! grant says `private`, and one that was never told is not connected to.
 //!
+//! Lookups go through [`Resolver`], which bounds how many threads they hold.
+//!
 //! Never: UDP, listening. Does not belong here: HTTP, which has connections of its
 //! own.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use stheno_config::{Grants, HttpHost, SocketGrant};
 use wasmtime::component::Resource;
@@ -20,12 +25,14 @@ use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{
     Host, HostResolveAddressStream, ResolveAddressStream,
 };
 use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress, Network};
-use wasmtime_wasi::p2::{DynPollable, SocketError};
+use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, subscribe};
+use wasmtime_wasi::runtime::{self, AbortOnDropJoinHandle};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
-use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView};
+use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView, async_trait};
 
 use crate::address::Class;
 use crate::explain::Ruling;
+use crate::resolve::Resolver;
 use crate::{Capabilities, Shared};
 
 /// How many addresses of names one instance may have been told. The oldest is
@@ -57,16 +64,77 @@ impl Found {
 #[derive(Default)]
 pub(crate) struct Instance {
     found: Found,
-    lookups: HashMap<u32, Lookup>,
 }
 
-/// A lookup that is under way.
-struct Lookup {
-    name: HttpHost,
+/// A lookup, in the place of that of WASI, which is bounded by nothing.
+pub(crate) struct Lookup {
+    /// The name, of whose addresses not all may be told; none for an address.
+    name: Option<HttpHost>,
+    progress: Progress,
     /// Some address was told.
     told: bool,
     /// Some address was not.
     refused: bool,
+}
+
+enum Progress {
+    Waiting(AbortOnDropJoinHandle<io::Result<Vec<IpAddr>>>),
+    Done(Result<std::vec::IntoIter<IpAddr>, ErrorCode>),
+}
+
+impl Lookup {
+    fn new(host: HttpHost, resolver: &Resolver) -> Self {
+        let (name, progress) = match host {
+            HttpHost::Address(ip) => (None, Progress::Done(Ok(vec![ip].into_iter()))),
+            HttpHost::Name(ref name) => {
+                // As it was compared, and not as the guest wrote it.
+                let (resolver, asked) = (resolver.clone(), name.as_str().to_owned());
+                let looking = async move { resolver.look_up(asked).await };
+                (Some(host), Progress::Waiting(runtime::spawn(looking)))
+            }
+        };
+        Self { name, progress, told: false, refused: false }
+    }
+
+    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Progress::Waiting(looking) = &mut self.progress {
+            let found = ready!(Pin::new(looking).poll(context));
+            self.progress =
+                Progress::Done(found.map(Vec::into_iter).map_err(|error| match error.kind() {
+                    io::ErrorKind::TimedOut => ErrorCode::TemporaryResolverFailure,
+                    _ => ErrorCode::NameUnresolvable,
+                }));
+        }
+        Poll::Ready(())
+    }
+
+    fn next(&mut self) -> Result<Option<IpAddr>, ErrorCode> {
+        let Poll::Ready(()) = self.poll_done(&mut Context::from_waker(Waker::noop())) else {
+            return Err(ErrorCode::WouldBlock);
+        };
+        match &mut self.progress {
+            Progress::Done(Ok(found)) => Ok(found.next().map(|ip| ip.to_canonical())),
+            Progress::Done(Err(error)) => Err(*error),
+            Progress::Waiting(_) => Err(ErrorCode::WouldBlock),
+        }
+    }
+
+    /// Gives it up: the call is over.
+    pub(crate) fn end(&mut self) {
+        self.progress = Progress::Done(Err(ErrorCode::TemporaryResolverFailure));
+    }
+}
+
+#[async_trait]
+impl Pollable for Lookup {
+    async fn ready(&mut self) {
+        std::future::poll_fn(|context| self.poll_done(context)).await;
+    }
+}
+
+/// The same handle, as the table knows it.
+fn lookup_of(stream: &Resource<ResolveAddressStream>) -> Resource<Lookup> {
+    Resource::new_borrow(stream.rep())
 }
 
 impl Instance {
@@ -77,8 +145,6 @@ impl Instance {
             return instance;
         }
         wasi.allow_tcp(true);
-        // Which names, is decided below.
-        wasi.allow_ip_name_lookup(true);
         let (shared, found) = (Arc::clone(shared), instance.found.clone());
         wasi.socket_addr_check(move |address, purpose| {
             let allowed = may_use(shared.grants.sockets(), &found, address, purpose);
@@ -154,6 +220,7 @@ impl Host for Capabilities {
         network: Resource<Network>,
         name: String,
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
+        self.table.get(&network)?;
         // A bare IPv6 address is one for WASI, and has brackets in grants.
         let host = match name.parse::<IpAddr>() {
             Ok(ip) => Ok(HttpHost::Address(ip.to_canonical())),
@@ -166,17 +233,9 @@ impl Host for Capabilities {
             self.shared.denials.sockets.add(&not_looked_up(&name));
             return Err(ErrorCode::AccessDenied.into());
         };
-        // As it was compared, and not as the guest wrote it.
-        let asked = match &host {
-            HttpHost::Name(name) => name.as_str().to_owned(),
-            HttpHost::Address(ip) => ip.to_string(),
-        };
-        let stream = Host::resolve_addresses(&mut self.network(), network, asked)?;
-        if let HttpHost::Name(_) = host {
-            let lookup = Lookup { name: host, told: false, refused: false };
-            self.sockets.lookups.insert(stream.rep(), lookup);
-        }
-        Ok(stream)
+        let lookup = Lookup::new(host, &self.shared.resolver);
+        let handle = self.table.push(lookup)?;
+        Ok(Resource::new_own(handle.rep()))
     }
 }
 
@@ -185,24 +244,23 @@ impl HostResolveAddressStream for Capabilities {
         &mut self,
         stream: Resource<ResolveAddressStream>,
     ) -> Result<Option<IpAddress>, SocketError> {
-        let rep = stream.rep();
+        let handle = lookup_of(&stream);
         loop {
-            let handle = Resource::new_borrow(rep);
-            let found = self.network().resolve_next_address(handle)?;
-            let Some(mut lookup) = self.sockets.lookups.remove(&rep) else {
-                return Ok(found);
+            let lookup = self.table.get_mut(&handle)?;
+            let Some(found) = lookup.next()? else {
+                let nothing = lookup.refused && !lookup.told;
+                return if nothing { Err(ErrorCode::AccessDenied.into()) } else { Ok(None) };
             };
-            let told = found.map(|found| (found, address(found)));
-            let verdict = told.map(|(_, ip)| self.may_be_told(&lookup.name, ip));
-            lookup.told |= matches!(verdict, Some(Ok(())));
-            lookup.refused |= matches!(verdict, Some(Err(_)));
-            let nothing = !lookup.told && lookup.refused;
-            self.sockets.lookups.insert(rep, lookup);
+            let Some(name) = lookup.name.clone() else {
+                return Ok(Some(found.into()));
+            };
+            let verdict = self.may_be_told(&name, found);
+            let lookup = self.table.get_mut(&handle)?;
+            lookup.told |= verdict.is_ok();
+            lookup.refused |= verdict.is_err();
             match verdict {
-                Some(Ok(())) => return Ok(found),
-                Some(Err(why)) => self.shared.denials.sockets.add(&why),
-                None if nothing => return Err(ErrorCode::AccessDenied.into()),
-                None => return Ok(None),
+                Ok(()) => return Ok(Some(found.into())),
+                Err(why) => self.shared.denials.sockets.add(&why),
             }
         }
     }
@@ -211,12 +269,12 @@ impl HostResolveAddressStream for Capabilities {
         &mut self,
         stream: Resource<ResolveAddressStream>,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        self.network().subscribe(stream)
+        subscribe(&mut self.table, lookup_of(&stream))
     }
 
     fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
-        self.sockets.lookups.remove(&stream.rep());
-        HostResolveAddressStream::drop(&mut self.network(), stream)
+        self.table.delete(Resource::<Lookup>::new_own(stream.rep()))?;
+        Ok(())
     }
 }
 
@@ -237,16 +295,6 @@ impl network::Host for Capabilities {
 impl network::HostNetwork for Capabilities {
     fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
         network::HostNetwork::drop(&mut self.network(), network)
-    }
-}
-
-/// As the checks have it: an IPv4 address mapped into IPv6 is one of IPv4.
-fn address(address: IpAddress) -> IpAddr {
-    match address {
-        IpAddress::Ipv4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
-        IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
-            IpAddr::from([a, b, c, d, e, f, g, h]).to_canonical()
-        }
     }
 }
 
@@ -293,7 +341,11 @@ fn not_looked_up(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wasmtime_wasi::p2::bindings::sockets::instance_network;
+
     use super::*;
+    use crate::resolve::Names;
+    use crate::resolve::tests::{Released, Silent};
 
     fn listed(text: &str) -> Vec<SocketGrant> {
         vec![SocketGrant::parse(text).unwrap()]
@@ -331,9 +383,82 @@ mod tests {
 
     #[test]
     fn listening_and_datagrams_are_never_allowed() {
-        let address: SocketAddr = "127.0.0.1:6379".parse().unwrap();
-        for purpose in [SocketAddrUse::TcpBind, SocketAddrUse::UdpBind, SocketAddrUse::TcpListen] {
-            assert!(!may_use(&listed("127.0.0.1:6379"), &Found::default(), address, purpose));
+        let (address, any) = ("127.0.0.1:6379".parse().unwrap(), "0.0.0.0:0".parse().unwrap());
+        let found = Found::default();
+        found.add(address);
+        found.add(any);
+        for purpose in [
+            SocketAddrUse::TcpListen,
+            SocketAddrUse::TcpAccept,
+            SocketAddrUse::UdpBind,
+            SocketAddrUse::UdpSend,
+            SocketAddrUse::UdpReceive,
+        ] {
+            for address in [address, any] {
+                let granted = listed("127.0.0.1:6379");
+                assert!(!may_use(&granted, &found, address, purpose), "{purpose:?} {address}");
+            }
         }
+        // To bind is what a client does on its way, to no place of its choice.
+        let bind =
+            |address| may_use(&listed("127.0.0.1:6379"), &found, address, SocketAddrUse::TcpBind);
+        assert!(bind(any));
+        assert!(!bind(address));
+    }
+
+    /// An instance that may look this name up, from who does not answer.
+    fn instance(silent: &Arc<Silent>) -> (Capabilities, Resource<Network>) {
+        let mut grants = Grants::default();
+        grants.add_socket(SocketGrant::parse("cache.example:6379").unwrap().or_private());
+        let limits = stheno_config::Limits::default();
+        let mut shared = Shared::new("test", grants, &limits, crate::Clock::system());
+        let resolver = Resolver::asking(Arc::clone(silent) as Arc<dyn Names>);
+        Arc::get_mut(&mut shared).unwrap().resolver = resolver;
+        let mut instance = Capabilities::new(shared).unwrap();
+        let network = instance_network::Host::instance_network(&mut instance.network()).unwrap();
+        (instance, network)
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_looks_names_up_and_drops_them_holds_a_few_threads() {
+        let silent = Arc::new(Silent::default());
+        let _released = Released(Arc::clone(&silent));
+        let (mut guest, network) = instance(&silent);
+        for _ in 0..2_000 {
+            let network = Resource::new_borrow(network.rep());
+            let name = "cache.example".to_owned();
+            let stream = Host::resolve_addresses(&mut guest, network, name).unwrap();
+            tokio::task::yield_now().await;
+            HostResolveAddressStream::drop(&mut guest, stream).unwrap();
+        }
+        // Whoever has something else to do in a thread does it.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        assert!((1..=8).contains(&silent.asked()), "{}", silent.asked());
+    }
+
+    #[tokio::test]
+    async fn a_lookup_ends_with_its_call_or_with_the_addresses() {
+        let silent = Arc::new(Silent::default());
+        let _released = Released(Arc::clone(&silent));
+        let (mut guest, network) = instance(&silent);
+        let begin = |guest: &mut Capabilities| {
+            let network = Resource::new_borrow(network.rep());
+            Host::resolve_addresses(guest, network, "cache.example".into()).unwrap()
+        };
+        let next = |guest: &mut Capabilities, stream: &Resource<ResolveAddressStream>| {
+            let stream = Resource::new_borrow(stream.rep());
+            HostResolveAddressStream::resolve_next_address(guest, stream)
+                .map_err(|error| error.downcast().unwrap())
+        };
+        let left = begin(&mut guest);
+        assert_eq!(next(&mut guest, &left).unwrap_err(), ErrorCode::WouldBlock);
+        guest.sweep();
+        assert_eq!(next(&mut guest, &left).unwrap_err(), ErrorCode::TemporaryResolverFailure);
+        let asked = begin(&mut guest);
+        silent.answer();
+        guest.table.get_mut(&lookup_of(&asked)).unwrap().ready().await;
+        assert!(matches!(next(&mut guest, &asked), Ok(Some(IpAddress::Ipv4((127, 0, 0, 1))))));
+        assert!(matches!(next(&mut guest, &asked), Ok(None)));
+        assert!(guest.sockets.found.has("127.0.0.1:6379".parse().unwrap()));
     }
 }

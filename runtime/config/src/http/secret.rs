@@ -18,6 +18,8 @@ pub struct HttpSecret {
     name: SecretName,
     place: SecretPlace,
     value: Secret,
+    /// What variables of the environment put into it.
+    variables: Vec<Secret>,
 }
 
 /// Where a secret is filled in, and nowhere else.
@@ -157,7 +159,20 @@ impl HttpSecret {
         if !value.split(' ').any(|part| part.len() >= Self::MIN_LENGTH) {
             return Err(HttpSecretError::TooShort);
         }
-        Ok(Self { name, place, value: Secret::new(value) })
+        Ok(Self { name, place, value: Secret::new(value), variables: Vec::new() })
+    }
+
+    /// Notes which parts of the value came from variables. Each is a secret by
+    /// itself: `key=${FCM_KEY}` hides `FCM_KEY`, whatever stands before it.
+    #[must_use]
+    pub fn with_variables(mut self, values: impl IntoIterator<Item = String>) -> Self {
+        self.variables = values.into_iter().map(Secret::new).collect();
+        self
+    }
+
+    /// The parts that came from variables.
+    pub fn expose_variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(Secret::expose_secret)
     }
 
     /// What it is called.
@@ -217,7 +232,7 @@ fn decode_one(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<
     };
     let short = matches!(node.value, toml::de::DeValue::String(_));
     let (place, value) = if short {
-        (SecretPlace::header(name), decoder.text(node, "a string", EXAMPLE)?.value)
+        (SecretPlace::header(name), decoder.text(node, "a string", EXAMPLE)?)
     } else {
         let section = decoder.section(node, KEYS, LONG_EXAMPLE)?;
         let place = decode_place(decoder, node, &section)?;
@@ -225,10 +240,12 @@ fn decode_one(decoder: &mut Decoder<'_>, name: &str, node: &Node<'_>) -> Option<
             decoder.fault(node, "the secret has no `value`", format!("write {LONG_EXAMPLE}"));
             return None;
         };
-        (place, decoder.text(&value, "a string", LONG_EXAMPLE)?.value)
+        (place, decoder.text(&value, "a string", LONG_EXAMPLE)?)
     };
+    let variables = decoder.variables(&value);
     let secret = SecretName::new(name)
-        .and_then(|name| place.and_then(|place| HttpSecret::new(name, place, value)));
+        .and_then(|name| place.and_then(|place| HttpSecret::new(name, place, value.value)))
+        .map(|secret| secret.with_variables(variables));
     secret.map_err(|error| refuse(decoder, node, error)).ok()
 }
 

@@ -1,6 +1,6 @@
 //! The network: nothing without a grant, and with one what is listed.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use stheno::Runtime;
 use stheno::config::{Config, Limits, SocketGrant};
@@ -91,6 +91,35 @@ async fn only_a_listed_address_can_be_connected_to() {
     }
     assert!(denied(&guest, "sockets") >= 3);
     assert_eq!((listed.visitors(), unlisted.visitors()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_can_connect_to_a_guest_and_no_datagram_leaves_it() {
+    let door = Door::open();
+    // On the very address that TCP is granted to.
+    let letters = UdpSocket::bind(door.address()).unwrap();
+    letters.set_nonblocking(true).unwrap();
+    let free = Door::open().address();
+    let guest = granted(&[door.address(), free]).await;
+    let asked = async |verb: &str, address: SocketAddr| {
+        ask(&guest, &format!("{verb}:{address}")).await.unwrap()
+    };
+    for address in [free, "127.0.0.1:0".parse().unwrap()] {
+        assert_eq!(asked("listen", address).await, "error: access-denied (bind)", "{address}");
+    }
+    // A client may bind to this one, and does no more with it.
+    let any = asked("listen", "0.0.0.0:0".parse().unwrap()).await;
+    assert_eq!(any, "error: access-denied (listen)");
+    assert!(TcpStream::connect(free).is_err());
+    let sent = asked("udp", door.address()).await;
+    assert!(sent.starts_with("error: access-denied"), "{sent}");
+    let nothing = letters.recv_from(&mut [0; 8]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    // It would have got there.
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", door.address()).unwrap();
+    letters.set_nonblocking(false).unwrap();
+    assert_eq!(letters.recv_from(&mut [0; 8]).unwrap().0, 5);
+    assert_eq!(door.visitors(), 0);
 }
 
 async fn granted_by(grants: Vec<SocketGrant>) -> Guest {

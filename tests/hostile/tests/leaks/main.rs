@@ -39,12 +39,26 @@ async fn many_calls(
 async fn leaves_nothing(name: &str, warm_up: usize, attack: impl AsyncFn(usize)) {
     attack(warm_up).await;
     let before = Footprint::now();
+    let tasks = alive_tasks();
     attack(CALLS).await;
+    // A task that was told to end does so the next time that it is its turn.
+    let ended = async {
+        while alive_tasks() > tasks {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    assert!(ended.is_ok(), "{name}: {tasks} tasks, then {}", alive_tasks());
     let after = Footprint::now();
     println!("{name}: {before}, after {CALLS} calls {after}");
     assert!(after.resident_beyond(&before) <= SLACK, "{name}: {before}, then {after}");
     assert_eq!(after.descriptors, before.descriptors, "{name}");
     assert_eq!(after.threads, before.threads, "{name}");
+}
+
+/// How many tasks of the runtime have not ended.
+fn alive_tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
 fn timed_out(outcome: &Result<String, Error>) -> bool {

@@ -145,7 +145,7 @@ async fn requests_beyond_the_rate_are_refused_until_the_next_second() {
     limited.requests_per_second = HttpRate::new(2).unwrap();
     grants.add_http(limited);
     let (clock, hand) = Clock::manual();
-    let http = Http::granted_by(&Denials::of(&"test".into()), &grants, &clock);
+    let http = Http::granted_by(&Denials::of(&"test".into()), &grants, &clock, Resolver::system());
     for _ in 0..2 {
         assert!(ask(&http, get(&server, HOST)).await.is_ok());
     }

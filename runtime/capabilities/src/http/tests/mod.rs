@@ -19,8 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::connect::{Boxed, Lookup, System};
 use super::{Http, Instance};
+use crate::resolve::{self, Resolver};
 use crate::{Clock, Denials};
 
 /// A server that says what the test tells it to say.
@@ -130,12 +130,12 @@ struct Names {
     asked: Mutex<usize>,
 }
 
-impl Lookup for Names {
-    fn lookup(&self, _: String) -> Boxed<io::Result<Vec<IpAddr>>> {
+impl resolve::Names for Names {
+    fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
         let mut asked = self.asked.lock().unwrap();
         let answer = self.answers[(*asked).min(self.answers.len() - 1)].clone();
         *asked += 1;
-        Box::pin(std::future::ready(Ok(answer)))
+        Ok(answer)
     }
 }
 
@@ -149,13 +149,17 @@ fn grant(host: &str, server: &Server) -> HttpGrant {
 }
 
 fn http(grant: HttpGrant) -> Http {
-    http_with(grant, Arc::new(System))
+    http_through(grant, Resolver::system())
 }
 
-fn http_with(grant: HttpGrant, lookup: Arc<dyn Lookup>) -> Http {
+fn http_with(grant: HttpGrant, names: Arc<dyn resolve::Names>) -> Http {
+    http_through(grant, Resolver::asking(names))
+}
+
+fn http_through(grant: HttpGrant, resolver: Resolver) -> Http {
     let mut grants = Grants::default();
     grants.add_http(grant);
-    Http::looking_up(&Denials::of(&"test".into()), &grants, &Clock::system(), lookup)
+    Http::granted_by(&Denials::of(&"test".into()), &grants, &Clock::system(), resolver)
 }
 
 fn get(server: &Server, host: &str) -> Request<WasiBody> {

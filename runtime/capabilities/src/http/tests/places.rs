@@ -60,7 +60,7 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     private.private = true;
     // Whoever looked it up a second time would be led to the other one.
     let names = names(&[&[LOOPBACK], &[other.into()]]);
-    let http = http_with(private, Arc::clone(&names) as Arc<dyn Lookup>);
+    let http = http_with(private, Arc::clone(&names) as Arc<dyn resolve::Names>);
     for _ in 0..3 {
         assert_eq!(ask(&http, get(&server, "api.test")).await.unwrap(), "hello");
     }

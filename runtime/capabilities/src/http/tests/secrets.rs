@@ -55,7 +55,12 @@ async fn another_server_gets_the_placeholder() {
     let mut grants = Grants::default();
     grants.add_http(secret_grant(&server, header()));
     grants.add_http(grant(HOST, &other));
-    let http = Http::granted_by(&Denials::of(&"test".into()), &grants, &Clock::system());
+    let http = Http::granted_by(
+        &Denials::of(&"test".into()),
+        &grants,
+        &Clock::system(),
+        Resolver::system(),
+    );
     ask(&http, asking(&other)).await.unwrap();
     assert!(other.head().contains("authorization: __stheno_secret_key__\r\n"), "{}", other.head());
 }

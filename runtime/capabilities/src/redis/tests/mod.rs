@@ -159,6 +159,28 @@ async fn a_transaction_is_made_whole_or_not_at_all() {
     assert_eq!(ask(&binding, "GET k").await, "5");
 }
 
+#[tokio::test]
+async fn a_transaction_that_comes_to_nothing_watches_nothing_for_the_next_one() {
+    // One after another, they all have the same connection.
+    let binding = bound(grant(&server().url(), "watch:"));
+    let absent = |key: &str| vec![Condition { key: key.into(), value: None }];
+    let both =
+        [absent("k"), vec![Condition { key: b"k".into(), value: Some(Vec::new()) }]].concat();
+    let unknown = vec![words(&format!("EVALSHA {} 1 k", "a".repeat(64)))];
+    let ended = [
+        (binding.transaction(absent("k"), unknown).await, "denied"),
+        (binding.transaction(absent("k"), vec![words("GET k x")]).await, "invalid-argument"),
+        (binding.transaction(both, vec![words("SET k 1")]).await, "conflict"),
+    ];
+    for (ended, kind) in ended {
+        assert_eq!(ended.unwrap_err().kind(), kind);
+    }
+    // Somebody changes what was watched; those who come next do not care for it.
+    server().client().text(&["SET", "watch:k", "1"]);
+    binding.transaction(absent("j"), vec![words("SET j 1")]).await.unwrap();
+    assert_eq!(ask(&binding, "GET j").await, "1");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_those_who_swap_at_the_same_time_one_wins() {
     let binding = bound(grant(&server().url(), "swap:"));
