@@ -22,8 +22,8 @@ use crate::{Error, ErrorKind};
 /// The most requests in one batch, and about the most bytes.
 const BATCH_REQUESTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
-/// The most batches under way where many instances serve: the next is written while the
-/// server has one. With more they only get smaller, and cost the server more for each
+/// Batches under way where many instances serve and a call is quick: the next is written
+/// while the server has one. With more they only get smaller, and cost the server more for each
 /// request: with 2, 3 and 4 `locking-redis` does 65,000, 57,000 and 45,000 pairs a second
 /// for 64 callers (`stheno-bench locking-redis`, on two processors).
 const SIDE_BY_SIDE: usize = 2;
@@ -54,12 +54,9 @@ impl Calls {
         let core = Core::new(provider, clock);
         let limits = core.provider().limits();
         let waiting = limits.queue.get() as usize;
-        let instances = if core.provider().is_single() {
-            1
-        } else {
-            SIDE_BY_SIDE.min(limits.instances.get() as usize)
-        };
-        let gathered = Coalescer::side_by_side(Operations(Arc::clone(&core)), waiting, instances);
+        let many = if core.provider().is_single() { 1 } else { limits.instances.get() as usize };
+        let operations = Operations(Arc::clone(&core));
+        let gathered = Coalescer::side_by_side(operations, waiting, SIDE_BY_SIDE, many);
         Self { core, gathered }
     }
 
