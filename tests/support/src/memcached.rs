@@ -278,21 +278,23 @@ impl MemcachedClient {
         let mut same = 0;
         while same < 5 {
             let before = keys.len();
-            self.dump(&mut keys);
-            same = if keys.len() == before { same + 1 } else { 0 };
+            let served = self.dump(&mut keys);
+            same = if served && keys.len() == before { same + 1 } else { 0 };
             std::thread::sleep(Duration::from_millis(5));
         }
         keys
     }
 
-    fn dump(&mut self, keys: &mut BTreeSet<String>) {
+    /// Whether the server had time for it.
+    fn dump(&mut self, keys: &mut BTreeSet<String>) -> bool {
         self.0.get_mut().write_all(b"lru_crawler metadump all\r\n").expect("the server reads");
         loop {
             let line = self.line();
             match line.strip_prefix("key=").and_then(|line| line.split(' ').next()) {
                 // Keys are written as in a URL.
                 Some(key) => keys.insert(key.replace("%3A", ":").replace("%2E", ".")),
-                None if line == "END" => return,
+                None if line == "END" => return true,
+                None if line.starts_with("BUSY") => return false,
                 None => panic!("{line}"),
             };
         }
