@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, Sleep};
@@ -73,6 +74,61 @@ impl Exchange {
         }
         drop(state);
         ResponseBody { exchange: self, done: false, on_leak: None }
+    }
+}
+
+/// So long a body is read on for that nobody sends.
+const READ_ON: Duration = Duration::from_millis(100);
+
+/// The body of a request, lent to what sends it: what that drops is still here.
+///
+/// A request that comes to nothing comes to it at once, mostly before its body is
+/// written, and a guest that finds its body closed takes that for a fault of the host:
+/// JavaScript's engine ends with it, before `fetch` could reject. So where there is no
+/// response what the guest still writes is read and thrown away, for a moment.
+pub(super) struct Lent(Arc<Mutex<WasiBody>>);
+
+/// The other end of a [`Lent`] body.
+pub(super) struct Lender(Arc<Mutex<WasiBody>>);
+
+pub(super) fn lend(body: WasiBody) -> (Lent, Lender) {
+    let body = Arc::new(Mutex::new(body));
+    (Lent(Arc::clone(&body)), Lender(body))
+}
+
+impl Lender {
+    /// Reads the rest, once nobody sends it any more.
+    pub(super) async fn read_on(self) {
+        let mut rest = Lent(self.0);
+        let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+        // However it ends, the guest is told what became of its request.
+        let _ = tokio::time::timeout(READ_ON, read).await;
+    }
+}
+
+impl Lent {
+    fn body(&self) -> MutexGuard<'_, WasiBody> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut *self.body()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body().size_hint()
     }
 }
 

@@ -46,7 +46,7 @@ use wasmtime_wasi_http::{
     WasiHttpHooks,
 };
 
-use self::body::{Arriving, Exchange, RequestBody, leaked};
+use self::body::{Arriving, Exchange, RequestBody, leaked, lend};
 use self::connect::{ConnectError, Pool};
 pub(crate) use self::explain::{powers, rule};
 use self::policy::Target;
@@ -162,17 +162,24 @@ impl WasiHttpHooks for Hooks {
             let permit = self.http.take_place(place)?;
             Ok((place, target, Exchange::new(permit)))
         });
+        let (mut parts, body) = request.into_parts();
+        let (body, lender) = lend(body);
         let (place, target, (exchange, ended)) = match begun {
             Ok(begun) => begun,
-            Err(error) => return Box::new(std::future::ready(Err(error))),
+            Err(error) => {
+                drop(body);
+                return Box::new(async move {
+                    lender.read_on().await;
+                    Err(error)
+                });
+            }
         };
         if self.exchanges.len() >= 16 {
             self.exchanges.retain(|exchange| exchange.strong_count() > 0);
         }
         self.exchanges.push(Arc::downgrade(&exchange));
         let http = Arc::clone(&self.http);
-        Box::new(async move {
-            let (mut parts, body) = request.into_parts();
+        let sent = async move {
             parts.uri = target_uri(&target, &parts.uri)?;
             let binding = http.bindings.get(place).ok_or(Error::ConfigurationError)?;
             let grant = &binding.grant;
@@ -186,6 +193,7 @@ impl WasiHttpHooks for Hooks {
             let first = begun + first.min(grant.response_timeout.get());
             let deadline = begun + grant.timeout.get();
             let answer = tokio::time::timeout_at(first.min(deadline), async {
+                let body = body.boxed_unsync();
                 let body = secrets::fill_body(&grant.secrets, &mut parts, body).await?;
                 let body =
                     RequestBody { inner: body, left: grant.max_request.get().as_u64(), ended };
@@ -210,6 +218,13 @@ impl WasiHttpHooks for Hooks {
             body.on_leak = Some(Box::new(move || teller.leaked(&target)));
             let finish: Finish = Box::new(std::future::ready(Ok(())));
             Ok((Response::from_parts(head, body.boxed_unsync()), finish))
+        };
+        Box::new(async move {
+            let sent = sent.await;
+            if sent.is_err() {
+                lender.read_on().await;
+            }
+            sent
         })
     }
 
