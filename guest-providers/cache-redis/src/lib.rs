@@ -128,13 +128,12 @@ impl CacheRedis {
     }
 
     fn store(&mut self, portion: Portion, now_ms: u64) -> Result<()> {
-        let looks = self.tidy.added(portion.len(), portion.indexes(), now_ms);
-        let (looked, looks): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
+        let (most, looked) = self.tidy.added(portion.len(), portion.indexes());
         let mut commands = self.tidy.sweeps(&self.sweep);
         let sweeps = commands.len();
         commands.extend(portion.commands());
         let sets = commands.len() - sweeps;
-        commands.extend(looks);
+        commands.extend(looked.iter().map(|index| tidy::look(index, now_ms, most)));
         let mut replies = self.redis.run_as_one(&[], commands)?;
         // A server that was started anew does not know the script; what stays in an
         // index for that is found again.

@@ -1,16 +1,9 @@
 //! Keeps the indexes free of names whose entries are gone.
 //!
 //! A name stays behind in an index when its entry ends, is deleted, or is set
-//! again without the tag. So after every so many sets a set also looks at names of
-//! its indexes, of either kind up to twice as many as were added since:
-//!
-//! - Those that are past their time.
-//! - In the index of a tag some by chance, since who deletes or clears an entry does
-//!   not know its other tags, and its time may be far off or never come. As many as
-//!   are added twice over, so what is gone comes to be no more than what is there.
-//!   The index of all needs none: whoever removes an entry takes it out there.
-//!
-//! A later set takes them out, by `sweep.lua`: a clock may be wrong, so a name goes
+//! again without the tag. So after every so many sets a set also looks which names
+//! of its indexes are past their time, up to twice as many as were added since. A
+//! later set takes them out, by `sweep.lua`: a clock may be wrong, so a name goes
 //! only if the server says that its entry does not belong there. Neither takes a
 //! round trip of its own. What is never set again goes with the whole index, which
 //! has a time to live.
@@ -65,35 +58,25 @@ pub(crate) struct Tidy {
 }
 
 impl Tidy {
-    /// Counts entries that are being set with these indexes, and gives how some of them
-    /// are to be looked at.
+    /// Counts entries that are being set with these indexes, and says which of them
+    /// are to be looked at, and for how many names.
     pub(crate) fn added<'i>(
         &mut self,
         entries: usize,
         indexes: impl Iterator<Item = &'i Index>,
-        now_ms: u64,
-    ) -> Vec<(Index, Command)> {
+    ) -> (usize, Vec<Index>) {
         self.added += entries;
         if self.added < EVERY {
-            return Vec::new();
+            return (0, Vec::new());
         }
-        let most = (2 * self.added).min(MOST) as u64;
+        let most = (2 * self.added).min(MOST);
         self.added = 0;
         let indexes: Vec<_> = indexes.collect();
         // Where there are more, each has its turn.
         self.turn = self.turn.wrapping_add(INDEXES);
         let from = self.turn.checked_rem(indexes.len()).unwrap_or(0);
-        let mut looks = Vec::new();
-        for &index in indexes.iter().cycle().skip(from).take(indexes.len().min(INDEXES)) {
-            let range = command("ZRANGE").arg(index.key()).text("-inf").number(now_ms);
-            let range = range.text("BYSCORE").text("LIMIT").number(0).number(most);
-            looks.push((index.clone(), range));
-            if let Index::Tag(_) = index {
-                let some = command("ZRANDMEMBER").arg(index.key()).number(most);
-                looks.push((index.clone(), some));
-            }
-        }
-        looks
+        let looked = indexes.iter().cycle().skip(from).take(indexes.len().min(INDEXES));
+        (most, looked.map(|&index| index.clone()).collect())
     }
 
     /// Notes what a look found.
@@ -112,6 +95,12 @@ impl Tidy {
     }
 }
 
+/// Looks for names that are past their time.
+pub(crate) fn look(index: &Index, now_ms: u64, most: usize) -> Command {
+    let range = command("ZRANGE").arg(index.key()).text("-inf").number(now_ms).text("BYSCORE");
+    range.text("LIMIT").number(0).number(most as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,17 +112,15 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20 {
             for _ in 1..EVERY {
-                assert_eq!(tidy.added(1, indexes.iter(), 7), []);
+                assert_eq!(tidy.added(1, indexes.iter()).1, []);
             }
-            let looks = tidy.added(1, indexes.iter(), 7);
-            assert_eq!(looks.len(), 2 * INDEXES);
-            seen.extend(looks.into_iter().map(|(index, _)| index));
+            let (most, looked) = tidy.added(1, indexes.iter());
+            assert_eq!((most, looked.len()), (2 * EVERY, INDEXES));
+            seen.extend(looked);
         }
         assert_eq!(seen.len(), indexes.len());
-        assert_eq!(tidy.added(100, [].into_iter(), 7), []);
-        let past = command("ZRANGE").text("k:").text("-inf").text("7").text("BYSCORE");
-        let past = past.text("LIMIT").text("0").text("1000");
-        assert_eq!(tidy.added(10_000, [Index::All].iter(), 7), [(Index::All, past)]);
+        assert_eq!(tidy.added(100, [].into_iter()), (200, Vec::new()));
+        assert_eq!(tidy.added(10_000, indexes[..1].iter()), (MOST, indexes[..1].to_vec()));
     }
 
     #[test]

@@ -198,22 +198,6 @@ async fn names_of_what_is_gone_leave_the_indexes_as_others_are_set() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_set_and_deleted_over_and_over_does_not_fill_the_index_of_its_tag() {
-    let mut seen = Seen::start().await;
-    let cache = seen.runtime.cache().clone();
-    for at in 0..2_000 {
-        let key = format!("session{at}");
-        cache.set_bytes(&key, "v").tags(["user"]).await.unwrap();
-        cache.delete([&key]).await.unwrap();
-    }
-    assert_eq!(seen.names("k:"), [""; 0]);
-    // Twice what is added between two looks, and what a look has found is taken out by
-    // the next.
-    let left = seen.names("t:user").len();
-    assert!(left <= 512, "{left} names of 2,000 that are gone");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_outlives_its_longest_entry_and_ends_with_it() {
     let mut seen = Seen::start().await;
     let cache = seen.runtime.cache().clone();
