@@ -42,8 +42,10 @@
 //!   queue, or what it was granted passes on.
 //!
 //! A grant whose answer is lost (`timeout`) is nobody's. The instance remembers the
-//! name and gives it up with its next call; if the instance is lost too, the lease
-//! ends with its time to live.
+//! name and gives it up before whatever it is asked next, which the host does soon for
+//! that. Giving up leaves a note on the server for two minutes, so that a request that
+//! comes only then is granted nothing. If the instance is lost too, the lease ends with
+//! its time to live.
 //!
 //! # This file
 //!

@@ -7,8 +7,8 @@
 //!
 //! How many calls may be under way is a question of what a call costs. A few share out
 //! those that wait into batches of a good size: with 64 callers of `cache-redis`, 3 side
-//! by side do 159,000 sets a second and 8 do 93,000, each for twice the processor time
-//! (`stheno-bench cache-redis`, on two processors). But where a server is far away, a
+//! by side do 159,000 sets a second, and 8 do 93,000 with nearly twice the processor
+//! time for each (`stheno-bench cache-redis`, on two processors). But where a server is far away, a
 //! caller that waits for a call to end loses more than a call of its own costs; so if
 //! even the quickest of the latest calls took long, as many go as there are instances.
 //!
